@@ -8,7 +8,8 @@ from datetime import date
 from enum import StrEnum
 from typing import NewType
 
-Wh = NewType("Wh", int)
+from ocpp_server.core.energy import Wh
+
 IdTag = NewType("IdTag", str)
 """An id tag in the spelling of users1.csv, or, for a tag that is not there, as the charge point sent it (stripped)."""
 Account = NewType("Account", str)

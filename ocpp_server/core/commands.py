@@ -1,0 +1,288 @@
+"""What can be asked of the site: a closed union of frozen commands, and the replies to them.
+
+`at` is the time of receipt, by our clock, UTC. Numbers of a charge point arrive as it sent them (text or JSON
+number): units are decided in the core.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from ocpp_server.core.energy import Wh
+from ocpp_server.core.meter import MeterValue
+from ocpp_server.core.period import Month
+from ocpp_server.core.records import AuthorizationStatus, NoteKind
+from ocpp_server.core.users import ChargerRow, IdTag, UserTable
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """A charge point's socket opened."""
+
+    charge_point_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """The owning socket of a charge point closed."""
+
+    charge_point_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BootNotification:
+    """OCPP 1.6 §4.2."""
+
+    charge_point_id: str
+    at: datetime
+    vendor: str = ""
+    model: str = ""
+    serial_number: str = ""
+    firmware_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """OCPP 1.6 §4.6."""
+
+    charge_point_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StatusNotification:
+    """OCPP 1.6 §4.9. Unknown values are kept as they are."""
+
+    charge_point_id: str
+    at: datetime
+    connector_id: int
+    status: str
+    error_code: str = ""
+    info: str = ""
+    timestamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """OCPP 1.6 §4.1."""
+
+    charge_point_id: str
+    at: datetime
+    id_tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTransaction:
+    """OCPP 1.6 §4.8."""
+
+    charge_point_id: str
+    at: datetime
+    connector_id: int
+    id_tag: str
+    meter_start: object
+    timestamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopTransaction:
+    """OCPP 1.6 §4.10. `transaction_id` is None where it is missing or no number; a missing reason means Local."""
+
+    charge_point_id: str
+    at: datetime
+    transaction_id: int | None
+    meter_stop: object
+    timestamp: str
+    id_tag: str = ""
+    reason: str = "Local"
+    transaction_data: tuple[MeterValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValues:
+    """OCPP 1.6 §4.7."""
+
+    charge_point_id: str
+    at: datetime
+    connector_id: int
+    transaction_id: int | None
+    meter_values: tuple[MeterValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMessage:
+    """A message that is only kept: DataTransfer, firmware, diagnostics and log status, security events."""
+
+    charge_point_id: str
+    at: datetime
+    kind: NoteKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConfiguration:
+    """The answer to GetConfiguration, or one key that ChangeConfiguration set (OCPP 1.6 §5.3, §5.8)."""
+
+    charge_point_id: str
+    at: datetime
+    keys: tuple[tuple[str, str], ...]
+    is_complete: bool = False
+    """True: this is the whole list, asked for after a boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceUsers:
+    """A new users1.csv is in force."""
+
+    at: datetime
+    table: UserTable
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceChargers:
+    """A new chargers.csv is in force."""
+
+    at: datetime
+    rows: tuple[ChargerRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStops:
+    """Look which transactions ought to stop now, and order it (rules 25 and 26)."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStop:
+    """An operator wants this transaction to stop."""
+
+    at: datetime
+    transaction_id: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStopAttempt:
+    """A RemoteStopTransaction was sent (or could not be) for an ordered stop; `result` is the answer in words."""
+
+    at: datetime
+    transaction_id: int
+    result: str
+    has_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStale:
+    """Look for transactions whose connector has long been free (rule 22)."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMonth:
+    """A new month begins; the month that was open is closed (rule 11)."""
+
+    at: datetime
+    month: Month
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """Book a correction for a tag in the open month."""
+
+    at: datetime
+    id_tag: IdTag
+    wh: Wh
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseAlert:
+    """Something of the server itself that a person should look at."""
+
+    at: datetime
+    alert_id: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveAlert:
+    """The state behind an alert is over."""
+
+    at: datetime
+    alert_id: str
+
+
+Command: TypeAlias = (
+    Connect
+    | Disconnect
+    | BootNotification
+    | Heartbeat
+    | StatusNotification
+    | Authorize
+    | StartTransaction
+    | StopTransaction
+    | MeterValues
+    | RecordMessage
+    | RecordConfiguration
+    | ReplaceUsers
+    | ReplaceChargers
+    | OrderStops
+    | RequestStop
+    | RecordStopAttempt
+    | CloseStale
+    | OpenMonth
+    | Adjust
+    | RaiseAlert
+    | ResolveAlert
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IdTagInfo:
+    """OCPP 1.6 §7.27."""
+
+    status: AuthorizationStatus
+    expiry_date: datetime | None = None
+    parent_id_tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing to say but that it is durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """Answer to BootNotification: whether the charge point is accepted, or pending approval."""
+
+    is_accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """Answer to Authorize, and to StopTransaction with a tag."""
+
+    id_tag_info: IdTagInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Answer to StartTransaction."""
+
+    transaction_id: int
+    id_tag_info: IdTagInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The thing asked for is not there."""
+
+    text: str
+
+
+Reply: TypeAlias = Done | Booted | Authorized | Started | Unknown

@@ -1,0 +1,188 @@
+"""The one entrance to the rules: a command and the state of the site in, a decision out."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from ocpp_server.core import changes as ch
+from ocpp_server.core import commands as cmd
+from ocpp_server.core.authorize import authorize
+from ocpp_server.core.draft import Decision, Draft
+from ocpp_server.core.meter_values import meter_values
+from ocpp_server.core.period import CLOCK_TOLERANCE, Gap, parse_timestamp, split_by_hour
+from ocpp_server.core.quota import account_of
+from ocpp_server.core.records import (
+    Admission,
+    Alert,
+    BookingKind,
+    ChargePoint,
+    Connector,
+    NoteKind,
+)
+from ocpp_server.core.site import Site
+from ocpp_server.core.start_transaction import start_transaction
+from ocpp_server.core.stop_transaction import stop_transaction
+from ocpp_server.core.stops import close_stale, order_stops, record_stop_attempt, request_stop
+
+_SHORTEST_GAP = timedelta(minutes=10)
+_MOST_GAPS = 20
+_SEEN_EVERY = timedelta(seconds=10)
+_MOST_CONNECTORS = 64
+
+
+def decide(site: Site, command: cmd.Command) -> Decision:
+    """What a command means for this site. Reads the site, alters nothing."""
+    match command:
+        case cmd.MeterValues():
+            return _seen(site, command.charge_point_id, command.at, meter_values(site, command))
+        case cmd.StartTransaction():
+            return _seen(site, command.charge_point_id, command.at, start_transaction(site, command))
+        case cmd.StopTransaction():
+            return _seen(site, command.charge_point_id, command.at, stop_transaction(site, command))
+        case cmd.Authorize():
+            return _seen(site, command.charge_point_id, command.at, authorize(site, command))
+        case cmd.Heartbeat(charge_point_id, at):
+            return Decision(cmd.Done(), (ch.PutSeen(charge_point_id, at, at),))
+        case cmd.StatusNotification():
+            return _seen(site, command.charge_point_id, command.at, _status(site, command))
+        case cmd.BootNotification():
+            return _boot(site, command)
+        case cmd.Connect():
+            return _connect(site, command)
+        case cmd.Disconnect():
+            return _disconnect(site, command)
+        case cmd.RecordMessage():
+            draft = Draft(site, command.at)
+            draft.note(command.kind, command.text, charge_point_id=command.charge_point_id)
+            return _seen(site, command.charge_point_id, command.at, draft.decide(cmd.Done()))
+        case cmd.RecordConfiguration():
+            return _configuration(site, command)
+        case cmd.OrderStops():
+            return order_stops(site, command)
+        case cmd.RequestStop():
+            return request_stop(site, command)
+        case cmd.RecordStopAttempt():
+            return record_stop_attempt(site, command)
+        case cmd.CloseStale():
+            return close_stale(site, command)
+        case cmd.ReplaceUsers(_, table):
+            return Decision(cmd.Done(), (ch.PutUsers(table),))
+        case cmd.ReplaceChargers(_, rows):
+            return Decision(cmd.Done(), (ch.PutChargers(rows),))
+        case cmd.OpenMonth():
+            return _open_month(site, command)
+        case cmd.Adjust():
+            return _adjust(site, command)
+        case cmd.RaiseAlert(at, alert_id, kind, text):
+            since = site.alerts[alert_id].since if alert_id in site.alerts else at
+            return Decision(cmd.Done(), (ch.PutAlert(Alert(alert_id, kind, text, since)),))
+        case cmd.ResolveAlert(_, alert_id):
+            return Decision(cmd.Done(), (ch.RemoveAlert(alert_id),) if alert_id in site.alerts else ())
+        case _:
+            assert_never(command)
+
+
+def _seen(site: Site, charge_point_id: str, at: datetime, decision: Decision) -> Decision:
+    """Keep when a charge point was last heard of, not more than every ten seconds."""
+    last = site.last_seen.get(charge_point_id)
+    if last is not None and timedelta(0) <= at - last < _SEEN_EVERY:
+        return decision
+    return replace(decision, changes=(*decision.changes, ch.PutSeen(charge_point_id, at, None)))
+
+
+def _connect(site: Site, command: cmd.Connect) -> Decision:
+    """A socket opened: remember the gap before it, the time in which the charge point may have queued messages."""
+    known = site.charge_points.get(command.charge_point_id)
+    if known is None:
+        known = ChargePoint(command.charge_point_id, first_seen=command.at, gaps=(Gap(None, command.at),))
+    elif known.connected_since is None:
+        last = site.last_seen.get(command.charge_point_id, known.first_seen)
+        if command.at - last >= _SHORTEST_GAP:
+            known = replace(known, gaps=(*known.gaps, Gap(last, command.at))[-_MOST_GAPS:])
+    connected = replace(known, connected_since=command.at)
+    seen = ch.PutSeen(command.charge_point_id, command.at, None)
+    return Decision(cmd.Done(), (ch.PutChargePoint(connected), seen))
+
+
+def _disconnect(site: Site, command: cmd.Disconnect) -> Decision:
+    known = site.charge_points.get(command.charge_point_id)
+    if known is None or known.connected_since is None:
+        return Decision(cmd.Done())
+    seen = ch.PutSeen(command.charge_point_id, command.at, None)
+    return Decision(cmd.Done(), (ch.PutChargePoint(replace(known, connected_since=None)), seen))
+
+
+def _boot(site: Site, command: cmd.BootNotification) -> Decision:
+    """Take what a charge point says of itself. A boot ends no session (OpenEVSE boots in the middle of one)."""
+    draft = Draft(site, command.at)
+    known = draft.charge_point(command.charge_point_id)
+    is_accepted = known.admission is Admission.APPROVED
+    booted = replace(
+        known,
+        vendor=command.vendor,
+        model=command.model,
+        serial_number=command.serial_number,
+        firmware_version=command.firmware_version,
+        booted_at=command.at if is_accepted else known.booted_at,
+    )
+    draft.put(ch.PutChargePoint(booted))
+    draft.put(ch.PutSeen(command.charge_point_id, command.at, None))
+    return draft.decide(cmd.Booted(is_accepted))
+
+
+def _status(site: Site, command: cmd.StatusNotification) -> Decision:
+    """Keep a connector's status as it was told; a Heartbeat never alters it."""
+    draft = Draft(site, command.at)
+    known = draft.charge_point(command.charge_point_id)
+    connectors = {connector.connector_id: connector for connector in known.connectors}
+    before = connectors.get(command.connector_id)
+    if before is None and len(connectors) >= _MOST_CONNECTORS:
+        return draft.decide(cmd.Done())
+    is_same = before is not None and before.status == command.status
+    since = before.since if before is not None and is_same else command.at
+    now = Connector(command.connector_id, command.status, command.error_code, command.info, since)
+    stamp = parse_timestamp(command.timestamp, command.at, site.policy.zone) if command.timestamp else None
+    has_right_clock = known.has_right_clock
+    if stamp is not None:
+        has_right_clock = abs(stamp - command.at) <= CLOCK_TOLERANCE
+    connectors[command.connector_id] = now
+    ordered = tuple(connectors[number] for number in sorted(connectors))
+    told = replace(known, connectors=ordered, has_right_clock=has_right_clock)
+    if told != site.charge_points.get(command.charge_point_id):
+        draft.put(ch.PutChargePoint(told))
+    return draft.decide(cmd.Done())
+
+
+def _configuration(site: Site, command: cmd.RecordConfiguration) -> Decision:
+    draft = Draft(site, command.at)
+    known = draft.charge_point(command.charge_point_id)
+    keys = dict(() if command.is_complete else site.configurations.get(command.charge_point_id, ()))
+    keys.update(command.keys)
+    draft.put(ch.PutConfiguration(command.charge_point_id, command.at, tuple(sorted(keys.items()))))
+    if command.is_complete and known.configured_boot != known.booted_at:
+        draft.put(ch.PutChargePoint(replace(known, configured_boot=known.booted_at)))
+    return draft.decide(cmd.Done())
+
+
+def _open_month(site: Site, command: cmd.OpenMonth) -> Decision:
+    """Open a month exactly once; never an earlier one (rule 11)."""
+    draft = Draft(site, command.at)
+    if site.open_month is not None and command.month <= site.open_month:
+        return draft.decide(cmd.Done())
+    draft.put(ch.PutOpenMonth(command.month))
+    draft.note(NoteKind.MONTH, "month opened", figures={"month": command.month, "closed": site.open_month})
+    return draft.decide(cmd.Done())
+
+
+def _adjust(site: Site, command: cmd.Adjust) -> Decision:
+    """Book a correction in the open month; the reason stays in the books."""
+    draft = Draft(site, command.at)
+    id_tag, _ = account_of(site, command.id_tag)
+    (place,) = split_by_hour(command.at, command.at, command.wh, site.policy.zone)
+    if site.open_month is not None:
+        place = replace(place, month=site.open_month)
+    reason = f"{command.reason} ({command.by})"
+    draft.adjust(id_tag, command.wh, place, BookingKind.ADJUSTMENT, reason)
+    figures = {"wh": command.wh, "by": command.by}
+    draft.note(NoteKind.ADJUSTED, command.reason, id_tag=id_tag, figures=figures)
+    return draft.decide(cmd.Done())

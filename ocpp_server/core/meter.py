@@ -1,0 +1,130 @@
+"""Which of a charge point's sampled values is the energy register, and which the power (accounting rules 2 and 6).
+
+Nothing here knows of transactions: a MeterValue goes in, the register candidates and the power come out.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from ocpp_server.core.energy import BrandProfile, Wh, parse_number, sample_energy, sample_power
+
+REGISTER = "energy.active.import.register"
+INTERVAL = "energy.active.import.interval"
+POWER = "power.active.import"
+FREQUENCY = "frequency"
+
+_Number = TypeVar("_Number", bound=int)
+_PHASES = {"l1": "l1", "l2": "l2", "l3": "l3", "l1-n": "l1", "l2-n": "l2", "l3-n": "l3"}
+
+
+@dataclass(frozen=True, slots=True)
+class SampledValue:
+    """One SampledValue (OCPP 1.6 §7.43). Missing fields are None; `value` is text or a JSON number."""
+
+    value: object
+    measurand: str | None = None
+    unit: str | None = None
+    context: str | None = None
+    phase: str | None = None
+    location: str | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValue:
+    """One MeterValue (OCPP 1.6 §7.33): a raw time stamp and its samples."""
+
+    timestamp: str
+    sampled_values: tuple[SampledValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSample:
+    """What one MeterValue says.
+
+    `registers` are the candidates, largest first, never negative. `power_w` is as reported, before any scale.
+    `is_labelled`: the register carried a unit of its own.
+    """
+
+    timestamp: str
+    registers: tuple[Wh, ...] = ()
+    interval: Wh | None = None
+    power_w: int | None = None
+    frequency_hz: Decimal | None = None
+    is_labelled: bool = False
+    skipped: tuple[str, ...] = ()
+    """What could not be read, in words: an anomaly to note, never a zero."""
+
+
+def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSample:
+    """Choose register, power and frequency of one MeterValue by rules 2, 3 and 6."""
+    skipped: list[str] = []
+    by_measurand: dict[str, list[SampledValue]] = defaultdict(list)
+    for sampled in meter_value.sampled_values:
+        if sampled.location and sampled.location.strip().casefold() != "outlet":
+            continue
+        if sampled.format and sampled.format.strip().casefold() == "signeddata":
+            skipped.append("signed data")
+            continue
+        by_measurand[(sampled.measurand or REGISTER).strip().casefold()].append(sampled)
+
+    def energy(sampled: SampledValue) -> Wh | None:
+        number = parse_number(sampled.value)
+        wh = None if number is None else sample_energy(number, sampled.unit, profile)
+        return _non_negative(wh, sampled, skipped)
+
+    def power(sampled: SampledValue) -> int | None:
+        number = parse_number(sampled.value)
+        watt = None if number is None else sample_power(number, sampled.unit)
+        return _non_negative(watt, sampled, skipped)
+
+    registers = _totals(_live(by_measurand.get(REGISTER, ())), energy)
+    intervals = _totals(_live(by_measurand.get(INTERVAL, ())), energy)
+    powers = _totals(_live(by_measurand.get(POWER, ())), power)
+    frequencies = [parse_number(sampled.value) for sampled in by_measurand.get(FREQUENCY, ())]
+    return MeterSample(
+        timestamp=meter_value.timestamp,
+        registers=tuple(sorted({Wh(value) for value in registers}, reverse=True)),
+        interval=Wh(max(intervals)) if intervals else None,
+        power_w=max(powers) if powers else None,
+        frequency_hz=next((number for number in frequencies if number is not None), None),
+        is_labelled=any(sampled.unit for sampled in by_measurand.get(REGISTER, ())),
+        skipped=tuple(skipped),
+    )
+
+
+def _live(sampled_values: Iterable[SampledValue]) -> list[SampledValue]:
+    """Another context before Transaction.Begin: some repeat the start register in every frame (Growatt THOR)."""
+    everything = list(sampled_values)
+    live = [s for s in everything if (s.context or "").strip().casefold() != "transaction.begin"]
+    return live or everything
+
+
+def _totals(sampled_values: list[SampledValue], convert: Callable[[SampledValue], int | None]) -> list[int]:
+    """Every value without a phase; if there is none, the sum of the phases (one phase alone is the total)."""
+    totals: list[int] = []
+    phases: dict[str, int] = {}
+    for sampled in sampled_values:
+        phase = (sampled.phase or "").strip().casefold()
+        if phase and phase not in _PHASES:
+            continue
+        value = convert(sampled)
+        if value is None:
+            continue
+        if phase:
+            phases[_PHASES[phase]] = max(value, phases.get(_PHASES[phase], 0))
+        else:
+            totals.append(value)
+    if totals or not phases:
+        return totals
+    return [sum(phases.values())]
+
+
+def _non_negative(value: _Number | None, sampled: SampledValue, skipped: list[str]) -> _Number | None:
+    if value is None or value < 0:
+        skipped.append(f"value {str(sampled.value)[:40]!r} unit {sampled.unit!r}")
+        return None
+    return value

@@ -1,0 +1,404 @@
+"""One session's energy register: which readings are trusted, and how much energy they prove (rules 1, 4, 5).
+
+The energy of a session is *highest trusted register - start register*, so duplicates and reordering change nothing.
+A register may live on several scales in one session: the unlabelled meterStart may be in another unit, samples may
+count from the session's start while start and stop count for ever (or the reverse), a meter may restart. A scale has
+a `base`, the register value at which `carried` Wh had already been counted; energy = carried + last - base.
+
+A reading that does not fit is not believed at once. It becomes the `candidate`; only a later reading that continues
+from it makes it the new scale. A step that no charge point could deliver is set aside for the administrator, and the
+scale it leads to starts with what was booked: the doubtful step itself stays out of the books until it is accepted.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import gcd
+from typing import TypeAlias
+
+from ocpp_server.core.energy import EnergyUnit, Wh
+from ocpp_server.core.period import Moment, elapsed_s, is_not_later
+
+SLACK = Wh(1000)
+"""Once per transaction a step may exceed what the connector could deliver by this much."""
+TOLERANCE = 1.5
+_JITTER = Wh(10)
+_UNIT_FACTOR = 1000
+_SMALLEST_MISTAKEN_REGISTER = 10_000
+_LARGEST_STEP_OF_A_REGISTER = 1000
+
+
+class FindingKind(StrEnum):
+    """What was odd about a reading."""
+
+    IGNORED = "ignored"
+    UNIT_MISTAKE = "unit mistake"
+    START_UNIT = "unit of meterStart"
+    NEW_SCALE = "new scale"
+    SET_ASIDE = "set aside"
+    UNPROVEN_STOP = "stop not usable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One odd reading, with both registers (Wh) where there are two."""
+
+    kind: FindingKind
+    text: str
+    before: Wh | None = None
+    after: Wh | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A reading that did not fit, held until the next one tells whether the register went on from it."""
+
+    value: Wh
+    moment: Moment
+    is_jump: bool
+    """True: too high, set aside. False: lower than the trusted register."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What a session's readings have proven so far. All energies in Wh, power in W."""
+
+    start: Wh | None
+    base: Wh | None
+    last: Wh | None
+    """The highest trusted register on the present scale."""
+    last_moment: Moment
+    increased_moment: Moment
+    """When the register showed `last` for the first time."""
+    carried: Wh = Wh(0)
+    slack_left: Wh = SLACK
+    is_sampled: bool = False
+    candidate: Candidate | None = None
+    resolution: Wh | None = None
+    """Largest of 1, 10, 100, 1000 Wh that divides every register seen on this scale (rule 8)."""
+    power_w: int | None = None
+    """Derived from the register; None until two readings tell."""
+    intervals: Wh = Wh(0)
+    """Sum of Energy.Active.Import.Interval; counts only while no register was ever seen (rule 2)."""
+    start_unit: EnergyUnit | None = None
+    """Proven by the first labelled sample, where the assumed unit of meterStart was wrong."""
+
+    @property
+    def energy(self) -> Wh:
+        """Wh proven for this session."""
+        if self.intervals and not self.is_sampled:
+            return self.intervals
+        if self.base is None or self.last is None:
+            return self.carried
+        return Wh(self.carried + self.last - self.base)
+
+    @property
+    def step(self) -> Wh:
+        """The register's resolution in Wh, 1 where nothing is known."""
+        return self.resolution or Wh(1)
+
+
+Observation: TypeAlias = tuple[Register, tuple[Finding, ...]]
+
+
+def begin(meter_start: Wh | None, moment: Moment) -> Register:
+    """The register at StartTransaction. None: meterStart was unreadable or negative, the first sample is the base."""
+    resolution = _common_step(None, meter_start) if meter_start else None
+    return Register(meter_start, meter_start, meter_start, moment, moment, resolution=resolution)
+
+
+def observe(register: Register, candidates: tuple[Wh, ...], moment: Moment, max_power_w: int) -> Observation:
+    """Take the readings of one MeterValue: the largest that fits, else the largest (rule 2).
+
+    `candidates` are Wh, largest first, not empty. `max_power_w` is the most this connector can deliver.
+    """
+    if register.last is None:
+        return _rebased(register, candidates[0], moment), ()
+    if is_not_later(moment, register.last_moment) and register.is_sampled and candidates[0] <= register.last:
+        return register, ()
+    fitting = (value for value in candidates if _fits(register, value, moment, max_power_w))
+    value = next(fitting, candidates[0])
+    if value >= register.last and _fits(register, value, moment, max_power_w):
+        return _advanced(register, value, moment, max_power_w), ()
+    if not register.is_sampled:
+        corrected = _start_in_another_unit(register, value, moment, max_power_w)
+        if corrected is not None:
+            return corrected
+    if value > register.last:
+        return _too_high(register, value, moment, max_power_w)
+    return _too_low(register, value, moment, max_power_w)
+
+
+def observe_interval(register: Register, interval: Wh, moment: Moment, max_power_w: int) -> Observation:
+    """Take an interval value, for a charge point that gives no register at all."""
+    if register.is_sampled or is_not_later(moment, register.last_moment):
+        return register, ()
+    if interval > deliverable(register, moment, max_power_w) + register.slack_left:
+        text = "interval is more than could be delivered"
+        return register, (Finding(FindingKind.SET_ASIDE, text, register.intervals, interval),)
+    seconds = elapsed_s(register.last_moment, moment)
+    taken = replace(
+        register,
+        intervals=Wh(register.intervals + interval),
+        last_moment=moment,
+        increased_moment=moment,
+        power_w=round(interval * 3600 / seconds) if seconds > 0 else register.power_w,
+    )
+    return taken, ()
+
+
+def settle(register: Register, meter_stop: Wh | None, moment: Moment, max_power_w: int) -> Observation:
+    """The register at StopTransaction.
+
+    A sane meterStop settles the energy, downward too; else the last trusted sample does (rule 4). The energy may
+    become smaller than what was proven live, never negative.
+    """
+    if register.last is None or register.base is None or meter_stop is None:
+        return register, (_unproven(register, meter_stop),)
+    if _settles(register, meter_stop, moment, max_power_w):
+        return _settled(register, meter_stop, moment), ()
+    in_other_unit = _settled_in_another_unit(register, meter_stop, moment, max_power_w)
+    if in_other_unit is not None:
+        return in_other_unit
+    on_start_scale = _settled_on_start_scale(register, meter_stop, moment, max_power_w)
+    if on_start_scale is not None:
+        return on_start_scale
+    candidate = register.candidate
+    if candidate is not None and _grows_from(register, candidate, meter_stop, moment, max_power_w):
+        return _on_new_scale(register, candidate, meter_stop, moment)
+    if meter_stop > register.last and (candidate is None or meter_stop != candidate.value):
+        text = "meterStop is more than could be delivered"
+        return register, (Finding(FindingKind.SET_ASIDE, text, register.last, meter_stop),)
+    return register, (_unproven(register, meter_stop),)
+
+
+def raise_stop(register: Register, meter_stop: Wh | None, moment: Moment, max_power_w: int) -> Observation:
+    """A second stop or a late reading of an ended session: only a higher value adds (rules 4 and 20)."""
+    settled, findings = settle(register, meter_stop, moment, max_power_w)
+    if settled.energy > register.energy:
+        return settled, findings
+    return register, tuple(finding for finding in findings if finding.kind is FindingKind.SET_ASIDE)
+
+
+def capped(register: Register, highest: Wh) -> Register:
+    """The register cut at the next session's meterStart: what lies beyond is not this session's (rule 22)."""
+    if register.last is None or register.base is None or register.last <= highest:
+        return register
+    return replace(register, last=Wh(max(highest, register.base)))
+
+
+def continues(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bool:
+    """Whether a reading without a usable transaction id goes on from this register (rule 21)."""
+    if register.last is None:
+        return True
+    return register.last - _JITTER <= value and _fits(register, Wh(max(value, register.last)), moment, max_power_w)
+
+
+def deliverable(register: Register, moment: Moment, max_power_w: int) -> float:
+    """Wh that the connector could have delivered since the last reading, without the slack.
+
+    A coarse register jumps by a whole kWh after minutes at the same value, so up to one such jump counts from its
+    last increase; a larger step has to have happened since the last reading.
+    """
+    rate = max_power_w * TOLERANCE / 3600
+    since_reading = rate * elapsed_s(register.last_moment, moment)
+    since_increase = rate * elapsed_s(register.increased_moment, moment)
+    return max(since_reading, min(since_increase, float(_LARGEST_STEP_OF_A_REGISTER)))
+
+
+def _fits(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bool:
+    assert register.last is not None
+    if value < register.last:
+        return False
+    candidate = register.candidate
+    if candidate is not None and candidate.is_jump and value >= candidate.value - SLACK:
+        return False  # time alone never releases what was set aside
+    return value - register.last <= deliverable(register, moment, max_power_w) + register.slack_left
+
+
+def _advanced(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Register:
+    assert register.last is not None
+    step = value - register.last
+    over = max(0, round(step - deliverable(register, moment, max_power_w)))
+    increased = value > register.last or not register.is_sampled
+    return replace(
+        register,
+        last=value,
+        last_moment=moment,
+        increased_moment=moment if increased else register.increased_moment,
+        slack_left=Wh(max(0, register.slack_left - over)),
+        is_sampled=True,
+        candidate=None,
+        resolution=_common_step(register.resolution, value),
+        power_w=_derived_power(register, step, moment),
+    )
+
+
+def _derived_power(register: Register, step: int, moment: Moment) -> int | None:
+    """W over the last increase. Without an increase: no more than one register step in the time since."""
+    seconds = elapsed_s(register.increased_moment, moment)
+    if seconds <= 0:
+        return register.power_w
+    if step > 0:
+        return round(step * 3600 / seconds)
+    if register.power_w is None:
+        return None
+    return min(register.power_w, round(register.step * 3600 / seconds))
+
+
+def _too_high(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Observation:
+    assert register.last is not None
+    smaller = Wh(value // _UNIT_FACTOR)
+    if register.is_sampled and register.last > 0 and _fits(register, smaller, moment, max_power_w):
+        text = "read as 1000 times too high"
+        finding = Finding(FindingKind.UNIT_MISTAKE, text, register.last, value)
+        return _advanced(register, smaller, moment, max_power_w), (finding,)
+    if not register.is_sampled and register.start == 0:
+        # The meter was not ready at the start, or the samples count for ever and meterStart does not.
+        finding = Finding(FindingKind.NEW_SCALE, "first sample is the base", register.last, value)
+        return _rebased(register, value, moment), (finding,)
+    candidate = register.candidate
+    if candidate is not None and candidate.is_jump and abs(value - candidate.value) <= SLACK:
+        if _grows_from(register, candidate, value, moment, max_power_w):
+            return _on_new_scale(register, candidate, value, moment)
+        return register, ()
+    if candidate is not None and _grows_from(register, candidate, value, moment, max_power_w):
+        return _on_new_scale(register, candidate, value, moment)
+    text = "more than could be delivered"
+    finding = Finding(FindingKind.SET_ASIDE, text, register.last, value)
+    return replace(register, candidate=Candidate(value, moment, is_jump=True)), (finding,)
+
+
+def _too_low(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Observation:
+    assert register.last is not None
+    if is_not_later(moment, register.last_moment):
+        return register, ()
+    meant = Wh(max(value * _UNIT_FACTOR, register.last))
+    is_close = value * _UNIT_FACTOR > register.last - _UNIT_FACTOR
+    if register.last > _SMALLEST_MISTAKEN_REGISTER and is_close and _fits(register, meant, moment, max_power_w):
+        finding = Finding(FindingKind.UNIT_MISTAKE, "read as kWh", register.last, value)
+        return _advanced(register, meant, moment, max_power_w), (finding,)
+    if register.last - value <= _JITTER:
+        return register, ()
+    candidate = register.candidate
+    if candidate is not None and not candidate.is_jump and _grows_from(register, candidate, value, moment, max_power_w):
+        return _on_new_scale(register, candidate, value, moment)
+    finding = Finding(FindingKind.IGNORED, "lower than the trusted register", register.last, value)
+    return replace(register, candidate=Candidate(value, moment, is_jump=False)), (finding,)
+
+
+def _grows_from(register: Register, candidate: Candidate, value: Wh, moment: Moment, max_power_w: int) -> bool:
+    if value <= candidate.value or is_not_later(moment, candidate.moment):
+        return False
+    deliverable_wh = max_power_w * TOLERANCE / 3600 * elapsed_s(candidate.moment, moment)
+    return value - candidate.value <= deliverable_wh + register.slack_left
+
+
+def _on_new_scale(register: Register, candidate: Candidate, value: Wh, moment: Moment) -> Observation:
+    seconds = elapsed_s(candidate.moment, moment)
+    growth = value - candidate.value
+    finding = Finding(FindingKind.NEW_SCALE, "the register goes on from here", register.last, candidate.value)
+    moved = replace(
+        register,
+        carried=register.energy,
+        base=candidate.value,
+        last=value,
+        last_moment=moment,
+        increased_moment=moment,
+        is_sampled=True,
+        candidate=None,
+        resolution=_common_step(_common_step(None, candidate.value), value),
+        power_w=round(growth * 3600 / seconds) if seconds > 0 else register.power_w,
+    )
+    return moved, (finding,)
+
+
+def _rebased(register: Register, value: Wh, moment: Moment) -> Register:
+    return replace(
+        register,
+        base=value,
+        last=value,
+        last_moment=moment,
+        increased_moment=moment,
+        is_sampled=True,
+        candidate=None,
+        resolution=_common_step(None, value),
+    )
+
+
+def _start_in_another_unit(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Observation | None:
+    """meterStart has no unit: the first sample tells whether it was meant in kWh, or in Wh after all (rule 3)."""
+    start = register.start
+    if not start:
+        return None
+    meant_kwh, meant_wh = Wh(start * _UNIT_FACTOR), Wh(start // _UNIT_FACTOR)
+    choices = [(meant_kwh, EnergyUnit.KWH, "meterStart is in kWh")]
+    if start > _SMALLEST_MISTAKEN_REGISTER:
+        choices.append((meant_wh, EnergyUnit.WH, "meterStart is in Wh"))
+    for meant, unit, text in choices:
+        read_anew = replace(register, base=meant, last=meant, resolution=_common_step(None, meant))
+        if _fits(read_anew, value, moment, max_power_w):
+            finding = Finding(FindingKind.START_UNIT, text, start, value)
+            advanced = _advanced(replace(read_anew, start=meant), value, moment, max_power_w)
+            return replace(advanced, start_unit=unit), (finding,)
+    return None
+
+
+def _settles(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bool:
+    """On the present scale: at the most one register step below the last trusted sample, and deliverable."""
+    assert register.last is not None
+    assert register.base is not None
+    if value < register.base or value <= 0 < register.last:
+        return False
+    if value < register.last:
+        return register.last - value <= register.step
+    return _fits(register, value, moment, max_power_w)
+
+
+def _settled(register: Register, value: Wh, moment: Moment) -> Register:
+    return replace(register, last=value, last_moment=moment, is_sampled=True, candidate=None)
+
+
+def _settled_in_another_unit(
+    register: Register, meter_stop: Wh, moment: Moment, max_power_w: int
+) -> Observation | None:
+    """meterStop has no unit either; if it turns out to be in kWh, so was an unproven meterStart (rule 3)."""
+    assert register.last is not None
+    in_kwh = Wh(meter_stop * _UNIT_FACTOR)
+    if 0 < meter_stop < register.last and _settles(register, in_kwh, moment, max_power_w):
+        finding = Finding(FindingKind.UNIT_MISTAKE, "meterStop is in kWh", register.last, meter_stop)
+        settled = _settled(register, in_kwh, moment)
+        if register.start and register.base == register.start and register.start * _UNIT_FACTOR <= in_kwh:
+            base = Wh(register.start * _UNIT_FACTOR)
+            settled = replace(settled, start=base, base=base, start_unit=EnergyUnit.KWH)
+        return settled, (finding,)
+    in_wh = Wh(meter_stop // _UNIT_FACTOR)
+    if 0 < register.last < meter_stop and register.is_sampled and _settles(register, in_wh, moment, max_power_w):
+        text = "meterStop is 1000 times too high"
+        finding = Finding(FindingKind.UNIT_MISTAKE, text, register.last, meter_stop)
+        return _settled(register, in_wh, moment), (finding,)
+    return None
+
+
+def _settled_on_start_scale(register: Register, meter_stop: Wh, moment: Moment, max_power_w: int) -> Observation | None:
+    """Start and stop count for ever while the samples count the session (Grizzl-E), or the reverse."""
+    if register.start is None or meter_stop <= 0 or (register.base == register.start and not register.carried):
+        return None
+    amount = meter_stop - register.start
+    most = register.energy + deliverable(register, moment, max_power_w) + register.slack_left + SLACK
+    if not register.energy - register.step <= amount <= most:
+        return None
+    finding = Finding(FindingKind.NEW_SCALE, "meterStop counts from meterStart", register.start, meter_stop)
+    settled = replace(register, base=register.start, last=meter_stop, carried=Wh(0), last_moment=moment, candidate=None)
+    return settled, (finding,)
+
+
+def _unproven(register: Register, meter_stop: Wh | None) -> Finding:
+    text = "no usable meterStop, the last trusted sample settles"
+    return Finding(FindingKind.UNPROVEN_STOP, text, register.last, meter_stop)
+
+
+def _common_step(known: Wh | None, value: Wh | None) -> Wh | None:
+    if not value:
+        return known
+    shared = gcd(known or value, value)
+    return Wh(next(step for step in (1000, 100, 10, 1) if shared % step == 0))

@@ -1,0 +1,215 @@
+"""The state of a site, and `apply`, the only place that alters it."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeAlias, assert_never
+from zoneinfo import ZoneInfo
+
+from ocpp_server.core import changes as ch
+from ocpp_server.core.energy import BrandProfile, BrandRule, EnergyUnit, Wh, match_brand, profile_of_brand
+from ocpp_server.core.period import Month
+from ocpp_server.core.records import Alert, ChargePoint, Note, Reading, RefusedTag, Transaction
+from ocpp_server.core.users import ChargerRow, IdTag, User, UserTable
+
+MOST_READINGS = 500
+MOST_NOTES = 500
+MOST_REFUSED_TAGS = 50
+
+StartKey: TypeAlias = tuple[str, int, str, str, str]
+"""Charge point, connector, tag without case, start time, meterStart: what makes a StartTransaction the same one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that rules depend on. Times in seconds, power in W."""
+
+    zone: ZoneInfo
+    brand_rules: tuple[BrandRule, ...] = ()
+    max_sessions_per_account: int = 0
+    """0: no limit."""
+    tag_suffix_separator: str = "_"
+    max_power_w: int = 50_000
+    sample_interval_s: float = 60.0
+    stale_close_after_s: float = 3600.0
+
+
+@dataclass(slots=True)
+class Site:
+    """Everything that decisions are made from. Altered by `apply` alone."""
+
+    policy: Policy
+    open_month: Month | None = None
+    users: UserTable = field(default_factory=UserTable)
+    users_by_fold: dict[str, list[User]] = field(default_factory=dict)
+    tags_by_account: dict[str, list[IdTag]] = field(default_factory=dict)
+    chargers: dict[str, ChargerRow] = field(default_factory=dict)
+    charge_points: dict[str, ChargePoint] = field(default_factory=dict)
+    profiles: dict[str, BrandProfile] = field(default_factory=dict)
+    """Brand profiles in force, found once."""
+    last_seen: dict[str, datetime] = field(default_factory=dict)
+    last_heartbeat: dict[str, datetime] = field(default_factory=dict)
+    configurations: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    transactions: dict[int, Transaction] = field(default_factory=dict)
+    """Open ones, and those that ended not long ago."""
+    open_transactions: dict[int, Transaction] = field(default_factory=dict)
+    starts: dict[StartKey, int] = field(default_factory=dict)
+    usage: dict[tuple[Month, IdTag], Wh] = field(default_factory=dict)
+    """What counts on quotas."""
+    delivered: dict[str, Wh] = field(default_factory=dict)
+    """By charge point, ever, whoever paid."""
+    energy_by_hour: dict[tuple[str, datetime], Wh] = field(default_factory=dict)
+    energy_by_day: dict[tuple[IdTag, str], Wh] = field(default_factory=dict)
+    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=MOST_READINGS))
+    reading_keys: set[str] = field(default_factory=set)
+    notes: deque[Note] = field(default_factory=lambda: deque(maxlen=MOST_NOTES))
+    refused_tags: deque[RefusedTag] = field(default_factory=lambda: deque(maxlen=MOST_REFUSED_TAGS))
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    next_transaction_id: int = 1
+    next_booking_id: int = 1
+    next_reading_number: int = 1
+    next_note_number: int = 1
+    next_refusal_number: int = 1
+
+    def profile_of(self, charge_point: ChargePoint) -> BrandProfile:
+        """The brand profile in force: chargers.csv before what BootNotification tells (rule 3)."""
+        known = self.profiles.get(charge_point.charge_point_id)
+        if known is None:
+            known = self.profiles[charge_point.charge_point_id] = self._recognise(charge_point)
+        return known
+
+    def _recognise(self, charge_point: ChargePoint) -> BrandProfile:
+        row = self.chargers.get(charge_point.charge_point_id)
+        rules = self.policy.brand_rules
+        named = profile_of_brand(rules, row.brand) if row is not None and row.brand else None
+        profile = named or match_brand(rules, charge_point.vendor, charge_point.model, charge_point.charge_point_id)
+        if row is not None and row.energy_unit is not None:
+            unit = EnergyUnit(row.energy_unit)
+            profile = replace(profile, register_unit=unit, sample_unit=unit, is_label_ignored=True)
+        if row is not None and row.max_power_w is not None:
+            profile = replace(profile, max_power_w=row.max_power_w)
+        return profile
+
+    def open_on(self, charge_point_id: str, connector_id: int | None = None) -> Iterator[Transaction]:
+        """Open transactions of a charge point, or of one of its connectors, oldest first."""
+        for transaction in self.open_transactions.values():
+            if transaction.charge_point_id == charge_point_id and connector_id in (None, transaction.connector_id):
+                yield transaction
+
+    def used(self, month: Month, tags: list[IdTag]) -> Wh:
+        """Wh booked on quotas for these tags in a month."""
+        return Wh(sum(self.usage.get((month, tag), 0) for tag in tags))
+
+
+def start_key(transaction: Transaction) -> StartKey:
+    """What a repeated StartTransaction is recognised by (rule 19)."""
+    return (
+        transaction.charge_point_id,
+        transaction.connector_id,
+        transaction.stated_id_tag.casefold(),
+        transaction.start_stamp,
+        transaction.start_meter_text,
+    )
+
+
+def apply(site: Site, change: ch.Change) -> None:
+    """Carry out one change; doing it twice is harmless."""
+    match change:
+        case ch.PutTransaction(transaction):
+            _put_transaction(site, transaction)
+        case ch.AddBooking():
+            _add_booking(site, change)
+        case ch.AddReading(reading):
+            _add_reading(site, reading)
+        case ch.PutSeen(charge_point_id, last_seen, last_heartbeat):
+            site.last_seen[charge_point_id] = last_seen
+            if last_heartbeat is not None:
+                site.last_heartbeat[charge_point_id] = last_heartbeat
+        case ch.PutChargePoint(charge_point):
+            site.charge_points[charge_point.charge_point_id] = charge_point
+            site.profiles.pop(charge_point.charge_point_id, None)
+        case ch.PutConfiguration(charge_point_id, _, keys):
+            site.configurations[charge_point_id] = keys
+        case ch.AddNote(number, note):
+            if number >= site.next_note_number:
+                site.next_note_number = number + 1
+                site.notes.append(note)
+        case ch.AddRefusedTag(number, refused):
+            if number >= site.next_refusal_number:
+                site.next_refusal_number = number + 1
+                site.refused_tags.append(refused)
+        case ch.PutUsers(table):
+            _put_users(site, table)
+        case ch.PutChargers(rows):
+            site.chargers = {row.charge_point_id: row for row in rows}
+            site.profiles.clear()
+        case ch.PutOpenMonth(month):
+            site.open_month = month
+        case ch.PutAlert(alert):
+            site.alerts[alert.alert_id] = alert
+        case ch.RemoveAlert(alert_id):
+            site.alerts.pop(alert_id, None)
+        case _:
+            assert_never(change)
+
+
+def forget_ended(site: Site, before: datetime) -> None:
+    """Let go of transactions that ended long ago; the ledger keeps them."""
+    old = [t for t in site.transactions.values() if t.ended_at is not None and t.ended_at < before]
+    for transaction in old:
+        del site.transactions[transaction.transaction_id]
+        site.starts.pop(start_key(transaction), None)
+    for hour_key in [key for key in site.energy_by_hour if key[1] < before]:
+        del site.energy_by_hour[hour_key]
+    for day_key in [key for key in site.energy_by_day if key[1] < before.date().isoformat()]:
+        del site.energy_by_day[day_key]
+
+
+def _put_transaction(site: Site, transaction: Transaction) -> None:
+    number = transaction.transaction_id
+    known = site.transactions.get(number)
+    site.transactions[number] = transaction
+    if known is None:
+        site.starts[start_key(transaction)] = number
+        site.next_transaction_id = max(site.next_transaction_id, number + 1)
+    if transaction.ended_at is None:
+        site.open_transactions[number] = transaction
+    else:
+        site.open_transactions.pop(number, None)
+
+
+def _add_booking(site: Site, change: ch.AddBooking) -> None:
+    booking = change.booking
+    if booking.booking_id < site.next_booking_id:
+        return
+    site.next_booking_id = booking.booking_id + 1
+    if booking.is_on_quota:
+        month_key = (booking.month, booking.id_tag)
+        site.usage[month_key] = Wh(site.usage.get(month_key, 0) + booking.wh)
+    if booking.charge_point_id:
+        charge_point_id = booking.charge_point_id
+        site.delivered[charge_point_id] = Wh(site.delivered.get(charge_point_id, 0) + booking.wh)
+        hour_key = (charge_point_id, booking.hour)
+        site.energy_by_hour[hour_key] = Wh(site.energy_by_hour.get(hour_key, 0) + booking.wh)
+    day_key = (booking.id_tag, booking.day)
+    site.energy_by_day[day_key] = Wh(site.energy_by_day.get(day_key, 0) + booking.wh)
+
+
+def _add_reading(site: Site, reading: Reading) -> None:
+    if reading.number < site.next_reading_number:
+        return
+    site.next_reading_number = reading.number + 1
+    if len(site.readings) == MOST_READINGS:
+        site.reading_keys.discard(site.readings[0].key)
+    site.readings.append(reading)
+    site.reading_keys.add(reading.key)
+
+
+def _put_users(site: Site, table: UserTable) -> None:
+    site.users = table
+    site.users_by_fold = {}
+    site.tags_by_account = {}
+    for user in table.users.values():
+        site.users_by_fold.setdefault(user.id_tag.casefold(), []).append(user)
+        site.tags_by_account.setdefault(user.account, []).append(user.id_tag)

@@ -1,0 +1,181 @@
+"""The end of a session (rules 4, 7, 20, 22): which one a StopTransaction means, and what it settles."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from ocpp_server.core import changes as ch
+from ocpp_server.core.authorize import id_tag_info, judge
+from ocpp_server.core.commands import Authorized, Done, Reply, StopTransaction
+from ocpp_server.core.draft import Decision, Draft
+from ocpp_server.core.energy import Wh
+from ocpp_server.core.meter_values import book_samples, max_power_w, note_findings, timed_samples
+from ocpp_server.core.period import Moment, moment_of
+from ocpp_server.core.quota import find_user, open_month, tags_of
+from ocpp_server.core.records import AuthorizationStatus, ChargePoint, EndKind, NoteKind, StopCause, Transaction
+from ocpp_server.core.register import capped, raise_stop, settle
+from ocpp_server.core.site import Site
+from ocpp_server.core.start_transaction import meter_wh
+
+_LONGEST_STOP_DELAY_S = 60.0
+
+
+def stop_transaction(site: Site, command: StopTransaction) -> Decision:
+    """Answer StopTransaction (OCPP 1.6 §4.10): always confirmed; the tag of a stop does not matter for the bill."""
+    draft = Draft(site, command.at)
+    charge_point = draft.charge_point(command.charge_point_id)
+    moment = moment_of(command.timestamp, command.at, site.policy.zone, charge_point.gaps)
+    named = site.transactions.get(command.transaction_id or 0)
+    if named is not None and named.charge_point_id != command.charge_point_id:
+        _keep_orphan(draft, command, "stop for another charge point's transaction")
+        text = "a charge point tried to stop another one's transaction"
+        draft.note(NoteKind.SECURITY, text, charge_point_id=command.charge_point_id)
+    elif named is not None and named.end_kind is EndKind.STOPPED:
+        _stop_again(draft, charge_point, named, command, moment)
+    else:
+        meant = named or _meant(site, charge_point, command, moment)
+        if meant is None:
+            _keep_orphan(draft, command, "stop for no session that is known")
+        else:
+            _stop(draft, charge_point, meant, command, moment)
+    return draft.decide(_answer(site, charge_point, command))
+
+
+def _answer(site: Site, charge_point: ChargePoint, command: StopTransaction) -> Reply:
+    if not command.id_tag.strip():
+        return Done()
+    verdict = judge(site, charge_point, command.id_tag, command.at)
+    return Authorized(id_tag_info(charge_point, verdict.user, verdict.status, command.at))
+
+
+def _meant(site: Site, charge_point: ChargePoint, command: StopTransaction, moment: Moment) -> Transaction | None:
+    """The session that a stop with an unknown id, 0 or -1 ends (errata 3.18), or None for an orphan."""
+    sessions = list(site.open_on(command.charge_point_id))
+    refused = [s for s in sessions if s.status is not AuthorizationStatus.ACCEPTED and _has_tag(s, command)]
+    if refused:
+        return refused[0]
+    if len(sessions) != 1:
+        return None
+    (only,) = sessions
+    stop = meter_wh(site, charge_point, command.meter_stop)
+    is_below = stop is not None and only.register.last is not None and 0 < stop < only.register.last
+    if not _has_tag(only, command) or moment.at < only.started_at or is_below:
+        return None
+    return only
+
+
+def _has_tag(session: Transaction, command: StopTransaction) -> bool:
+    stated = command.id_tag.strip().casefold()
+    return stated in ("", session.stated_id_tag.casefold(), session.id_tag.casefold())
+
+
+def _stop(
+    draft: Draft, charge_point: ChargePoint, session: Transaction, command: StopTransaction, moment: Moment
+) -> None:
+    site = draft.site
+    samples = timed_samples(draft, charge_point, command.transaction_data)
+    energy_before = session.energy
+    was_closed = not session.is_open
+    charge_point, session = book_samples(draft, charge_point, session, samples)
+    most = max_power_w(site, charge_point, session, None)
+    meter_stop = meter_wh(site, charge_point, command.meter_stop)
+    if session.register.start_unit is not None:
+        charge_point = replace(charge_point, register_unit=session.register.start_unit)
+        meter_stop = meter_wh(site, charge_point, command.meter_stop)
+    register, findings = settle(session.register, meter_stop, moment, most)
+    if session.highest_register is not None:
+        register = capped(register, session.highest_register)
+    note_findings(draft, session, findings)
+    settled = draft.book(replace(session, register=register), register.energy, moment.at)
+    ended = replace(
+        settled,
+        ended_at=max(moment.at, settled.started_at),
+        ended_received_at=command.at,
+        end_kind=EndKind.STOPPED,
+        stop_reason=_reason(settled, command),
+        power_w=0,
+        flow_w=0,
+        is_stale=False,
+    )
+    if was_closed and ended.energy > energy_before:
+        taken = min(charge_point.unattributed, ended.energy - energy_before)
+        charge_point = replace(charge_point, unattributed=Wh(charge_point.unattributed - taken))
+    ended = _with_overshoot(draft, ended)
+    draft.put(ch.PutTransaction(ended))
+    _put_evidence(draft, charge_point, ended, command.at)
+    draft.put(ch.RemoveAlert(stop_alert_id(ended)))
+
+
+def stop_alert_id(transaction: Transaction) -> str:
+    """The alert that says a stop is not obeyed."""
+    return f"stop-{transaction.transaction_id}"
+
+
+def _reason(session: Transaction, command: StopTransaction) -> str:
+    """Why it ended, in the server's words where the server wanted it, else the charge point's reason (§7.36)."""
+    if session.stop is not None and session.stop.attempts and command.reason in ("Remote", "Local", "Other", ""):
+        return session.stop.cause.value
+    return command.reason or "Local"
+
+
+def _stop_again(
+    draft: Draft, charge_point: ChargePoint, session: Transaction, command: StopTransaction, moment: Moment
+) -> None:
+    """A second stop: only a higher meterStop adds, and it is flagged (rule 20)."""
+    most = max_power_w(draft.site, charge_point, session, None)
+    meter_stop = meter_wh(draft.site, charge_point, command.meter_stop)
+    register, findings = raise_stop(session.register, meter_stop, moment, most)
+    if session.highest_register is not None:
+        register = capped(register, session.highest_register)
+    note_findings(draft, session, findings)
+    if register.energy <= session.energy:
+        return
+    raised = draft.book(replace(session, register=register), register.energy, moment.at)
+    raised = replace(raised, flags=tuple(dict.fromkeys((*raised.flags, "raised by a second stop"))))
+    draft.put(ch.PutTransaction(raised))
+    figures = {"before_wh": session.energy, "after_wh": raised.energy}
+    draft.note(NoteKind.ODDITY, "raised by a second stop", raised, figures=figures)
+
+
+def _keep_orphan(draft: Draft, command: StopTransaction, text: str) -> None:
+    """Park a stop that fits no session, for the administrator; nothing is booked."""
+    draft.note(
+        NoteKind.ORPHAN,
+        text,
+        charge_point_id=command.charge_point_id,
+        id_tag=command.id_tag.strip(),
+        figures={
+            "transaction": command.transaction_id,
+            "meter_stop": str(command.meter_stop)[:40],
+            "timestamp": command.timestamp[:40],
+            "reason": command.reason[:40],
+        },
+    )
+
+
+def _with_overshoot(draft: Draft, session: Transaction) -> Transaction:
+    """Each finished session reports how far its account is over the quota (rule 25)."""
+    user = find_user(draft.site, session.id_tag)
+    if user is None or user.quota is None or not session.is_on_quota:
+        return session
+    tags = tags_of(draft.site, user.account)
+    month = open_month(draft.site, draft.at)
+    used = draft.site.used(month, tags) + draft.booked_here(month, frozenset(tags))
+    overshoot = Wh(max(0, used - user.quota))
+    if overshoot or (session.stop is not None and session.stop.cause is StopCause.QUOTA):
+        figures = {"quota_wh": user.quota, "used_wh": used, "overshoot_wh": overshoot}
+        draft.note(NoteKind.OVERSHOOT, "session ended at the quota", session, figures=figures)
+    return replace(session, overshoot=overshoot)
+
+
+def _put_evidence(draft: Draft, charge_point: ChargePoint, session: Transaction, at: datetime) -> None:
+    """What a finished session taught of its charge point: the register's resolution, how fast it obeys a stop."""
+    if session.register.resolution is not None and session.register.is_sampled:
+        charge_point = replace(charge_point, resolution=session.register.resolution)
+    stop = session.stop
+    if stop is not None and stop.attempted_at is not None and not stop.failures:
+        seen = min(_LONGEST_STOP_DELAY_S, (at - stop.attempted_at).total_seconds())
+        known = charge_point.stop_delay_s
+        delay = seen if known is None else 0.7 * known + 0.3 * seen
+        charge_point = replace(charge_point, stop_delay_s=round(delay, 1))
+    if charge_point != draft.site.charge_points.get(charge_point.charge_point_id):
+        draft.put(ch.PutChargePoint(charge_point))

@@ -1,0 +1,225 @@
+"""Which transactions ought to stop, found by looking at the state (rules 16, 18, 22, 25, 26).
+
+Nobody reports that a user was removed or a quota lowered: whoever looks, sees it. A stop is an order that stands in
+the ledger until the transaction ends, and is tried again until it is obeyed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ocpp_server.core import changes as ch
+from ocpp_server.core.authorize import access_of
+from ocpp_server.core.commands import CloseStale, Done, OrderStops, RecordStopAttempt, RequestStop, Unknown
+from ocpp_server.core.draft import Decision, Draft
+from ocpp_server.core.energy import Wh
+from ocpp_server.core.quota import allowance, find_user, interval_of, is_expired, stop_time
+from ocpp_server.core.records import (
+    Alert,
+    AuthorizationStatus,
+    EndKind,
+    NoteKind,
+    StopCause,
+    StopOrder,
+    Transaction,
+)
+from ocpp_server.core.site import Site
+from ocpp_server.core.users import Access
+
+_RETRY_AFTER_S = (10, 30, 60)
+FAILURES_BEFORE_ALERT = 3
+_TRICKLE = Wh(5)
+"""Growth between two looks that still counts as no energy flowing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A transaction that ought to stop, and from when on."""
+
+    transaction: Transaction
+    cause: StopCause
+    at: datetime
+
+
+def due_stops(site: Site, now: datetime) -> list[Stop]:
+    """Transactions that ought to stop now and were not ordered to yet."""
+    return [stop for stop in _outlook(site, now) if stop.at <= now and stop.transaction.stop is None]
+
+
+def next_look(site: Site, now: datetime) -> datetime | None:
+    """When the next stop falls due: a forecast crossing, or another attempt at a stop not obeyed yet."""
+    forecast = [stop.at for stop in _outlook(site, now) if stop.transaction.stop is None and stop.at > now]
+    retries = [t.stop.next_attempt_at for t in site.open_transactions.values() if t.stop is not None]
+    return min((*forecast, *retries), default=None)
+
+
+def due_attempts(site: Site, now: datetime) -> list[Transaction]:
+    """Ordered stops whose next attempt is due, and in which energy still flows or nobody knows."""
+    return [
+        transaction
+        for transaction in site.open_transactions.values()
+        if transaction.stop is not None and transaction.stop.next_attempt_at <= now
+    ]
+
+
+def has_ceased(site: Site, transaction: Transaction, now: datetime) -> bool:
+    """Energy has ceased since the last attempt: readings came, and the register did not move (rule 26)."""
+    stop, read = transaction.stop, transaction.reading_received_at
+    if stop is None or stop.attempted_at is None or read is None:
+        return False
+    interval = timedelta(seconds=interval_of(site, transaction))
+    has_looked = read >= stop.attempted_at + interval and now - read <= 2 * interval
+    return has_looked and transaction.energy - stop.energy_at_attempt <= max(_TRICKLE, transaction.register.step - 1)
+
+
+def order_stops(site: Site, command: OrderStops) -> Decision:
+    """Order what is due; take back what is no longer due, for example after a quota was raised."""
+    draft = Draft(site, command.at)
+    for stop in due_stops(site, command.at):
+        _order(draft, stop.transaction, stop.cause, "", _figures(site, stop.transaction, command.at))
+    for transaction in list(site.open_transactions.values()):
+        if transaction.stop is not None and _is_void(site, transaction, command.at):
+            draft.put(ch.PutTransaction(replace(transaction, stop=None)))
+            draft.put(ch.RemoveAlert(f"stop-{transaction.transaction_id}"))
+            draft.note(NoteKind.STOP, "no longer needed", transaction, figures={"cause": transaction.stop.cause})
+    return draft.decide(Done())
+
+
+def request_stop(site: Site, command: RequestStop) -> Decision:
+    """An operator's wish; the stopper carries it out."""
+    draft = Draft(site, command.at)
+    transaction = site.open_transactions.get(command.transaction_id)
+    if transaction is None:
+        return draft.decide(Unknown(f"no open transaction {command.transaction_id}"))
+    if transaction.stop is None or transaction.stop.cause is not StopCause.REQUESTED:
+        _order(draft, transaction, StopCause.REQUESTED, command.by, {"by": command.by})
+    return draft.decide(Done())
+
+
+def record_stop_attempt(site: Site, command: RecordStopAttempt) -> Decision:
+    """Keep what became of an attempt and when to try again; after the third failure raise an alert (rule 26)."""
+    draft = Draft(site, command.at)
+    transaction = site.open_transactions.get(command.transaction_id)
+    if transaction is None or transaction.stop is None:
+        return draft.decide(Done())  # it ended meanwhile
+    stop = transaction.stop
+    failures = stop.failures + command.has_failed
+    wait = _RETRY_AFTER_S[min(stop.attempts, len(_RETRY_AFTER_S) - 1)]
+    tried = replace(
+        stop,
+        attempts=stop.attempts + 1,
+        failures=failures,
+        attempted_at=command.at,
+        energy_at_attempt=transaction.energy,
+        next_attempt_at=command.at + timedelta(seconds=wait),
+        result=command.result,
+    )
+    draft.put(ch.PutTransaction(replace(transaction, stop=tried)))
+    figures = {"result": command.result, "attempts": tried.attempts, "failures": failures}
+    kind = NoteKind.STOP_FAILED if command.has_failed else NoteKind.STOP
+    draft.note(kind, f"RemoteStopTransaction: {command.result}", transaction, figures=figures)
+    alert_id = f"stop-{transaction.transaction_id}"
+    if failures >= FAILURES_BEFORE_ALERT and alert_id not in site.alerts:
+        draft.put(ch.PutAlert(_alert(alert_id, transaction, tried, command.at)))
+    return draft.decide(Done())
+
+
+def close_stale(site: Site, command: CloseStale) -> Decision:
+    """Mark, then close, sessions whose connector has long been Available without a reading (rule 22)."""
+    draft = Draft(site, command.at)
+    for transaction in list(site.open_transactions.values()):
+        since = _free_since(site, transaction)
+        if since is None:
+            continue
+        silent = (command.at - since).total_seconds()
+        patience = 3 * interval_of(site, transaction)
+        if silent > patience + site.policy.stale_close_after_s:
+            closed = replace(
+                transaction,
+                ended_at=max(transaction.booked_at or transaction.started_at, transaction.started_at),
+                ended_received_at=command.at,
+                end_kind=EndKind.STALE,
+                is_stale=False,
+                stop=None,
+                power_w=0,
+                flow_w=0,
+            )
+            draft.put(ch.PutTransaction(closed))
+            draft.put(ch.RemoveAlert(f"stop-{transaction.transaction_id}"))
+            draft.note(NoteKind.CLOSED, "its connector was free and no reading came", closed)
+        elif silent > patience and not transaction.is_stale:
+            draft.put(ch.PutTransaction(replace(transaction, is_stale=True, power_w=0, flow_w=0)))
+            draft.note(NoteKind.ODDITY, "stale: connector is Available and no reading comes", transaction)
+    return draft.decide(Done())
+
+
+def _outlook(site: Site, now: datetime) -> Iterable[Stop]:
+    for transaction in site.open_transactions.values():
+        stop = _wanted(site, transaction, now)
+        if stop is not None:
+            yield stop
+
+
+def _wanted(site: Site, transaction: Transaction, now: datetime) -> Stop | None:
+    if transaction.status is not AuthorizationStatus.ACCEPTED:
+        return Stop(transaction, StopCause.REFUSED, now)
+    access = access_of(site, transaction.charge_point_id)
+    if access is Access.FREE or not transaction.is_on_quota:
+        return None
+    if access is Access.CLOSED:
+        return Stop(transaction, StopCause.CLOSED, now)
+    user = find_user(site, transaction.id_tag)
+    if user is None:
+        return Stop(transaction, StopCause.REMOVED, now)
+    if user.blocked:
+        return Stop(transaction, StopCause.BLOCKED, now)
+    if is_expired(user, now.astimezone(site.policy.zone).date()):
+        return Stop(transaction, StopCause.EXPIRED, now)
+    at = stop_time(site, transaction, user, now)
+    return None if at is None else Stop(transaction, StopCause.QUOTA, at)
+
+
+def _is_void(site: Site, transaction: Transaction, now: datetime) -> bool:
+    """The reason of an order is gone. A quota counts as raised only if two more intervals fit into it."""
+    assert transaction.stop is not None
+    if transaction.stop.cause is StopCause.REQUESTED:
+        return False
+    wanted = _wanted(site, transaction, now)
+    if wanted is None:
+        return True
+    margin = timedelta(seconds=2 * interval_of(site, transaction))
+    return wanted.cause is StopCause.QUOTA and wanted.at > now + margin
+
+
+def _order(draft: Draft, transaction: Transaction, cause: StopCause, by: str, figures: dict[str, object]) -> None:
+    order = StopOrder(cause, ordered_at=draft.at, next_attempt_at=draft.at, by=by)
+    draft.put(ch.PutTransaction(replace(transaction, stop=order)))
+    draft.note(NoteKind.STOP, cause.value, transaction, figures=figures)
+
+
+def _figures(site: Site, transaction: Transaction, now: datetime) -> dict[str, object]:
+    user = find_user(site, transaction.id_tag)
+    figures: dict[str, object] = {"energy_wh": transaction.energy, "power_w": transaction.flow_w}
+    if user is not None:
+        left = allowance(site, user, now)
+        figures |= {"quota_wh": left.quota, "used_wh": left.used, "unreported_wh": left.unreported}
+    return figures
+
+
+def _alert(alert_id: str, transaction: Transaction, stop: StopOrder, at: datetime) -> Alert:
+    text = (
+        f"{transaction.charge_point_id} does not obey the stop of transaction {transaction.transaction_id} "
+        f"({stop.cause.value}): {stop.result}, {stop.attempts} attempts"
+    )
+    return Alert(alert_id, "stop not obeyed", text, at, transaction.charge_point_id, transaction.transaction_id)
+
+
+def _free_since(site: Site, transaction: Transaction) -> datetime | None:
+    charge_point = site.charge_points.get(transaction.charge_point_id)
+    if charge_point is None or charge_point.connected_since is None:
+        return None
+    for connector in charge_point.connectors:
+        if connector.connector_id == transaction.connector_id and connector.status == "Available":
+            last = transaction.reading_received_at or transaction.received_at
+            return max(connector.since, last, charge_point.connected_since)
+    return None
