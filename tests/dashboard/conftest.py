@@ -1,0 +1,33 @@
+"""The page on a folder of data files, without a browser."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+if str(PROJECT) not in sys.path:  # `pytest` alone, unlike `python -m pytest`, does not put it there
+    sys.path.insert(0, str(PROJECT))
+
+from site_folder import SiteFolder  # noqa: E402
+from streamlit.testing.v1 import AppTest  # noqa: E402
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteFolder:
+    """An empty data folder that the app reads."""
+    monkeypatch.setenv("EVQUOTA_DATA_DIR", str(tmp_path))
+    return SiteFolder(tmp_path)
+
+
+@pytest.fixture
+def run_app(folder: SiteFolder) -> Callable[[], AppTest]:
+    """Run the page once on the folder as it is; an exception in it fails the test."""
+
+    def run() -> AppTest:
+        app = AppTest.from_file(str(PROJECT / "dashboard" / "app.py"), default_timeout=30).run()
+        assert not app.exception
+        return app
+
+    return run

@@ -1,0 +1,228 @@
+"""What the page says of the server, the charge points and the totals."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dashboard import view
+from dashboard.records import (
+    Alert,
+    ChargePoint,
+    FileNote,
+    PowerReading,
+    Problem,
+    ServerStatus,
+    Session,
+    Site,
+    UsersReport,
+    UserTable,
+    Wh,
+)
+from dashboard.view import ServerState, Urgency
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def charge_point(charge_point_id: str, status: str = "Charging", **more: object) -> ChargePoint:
+    return ChargePoint(**({"charge_point_id": charge_point_id, "name": charge_point_id, "status": status} | more))  # type: ignore[arg-type]
+
+
+def session(charge_point_id: str, **more: object) -> Session:
+    fields = {"transaction_id": "1", "id_tag": "RFID001", "person": "John", "charge_point_id": charge_point_id}
+    return Session(**(fields | more))  # type: ignore[arg-type]
+
+
+def only_card(site: Site, state: ServerState = ServerState.RUNNING) -> view.Card:
+    (card,) = view.cards(site, state, NOW)
+    return card
+
+
+@pytest.mark.parametrize(
+    ("server", "state"),
+    [
+        (None, ServerState.UNKNOWN),
+        (ServerStatus(), ServerState.UNKNOWN),
+        (ServerStatus(time=NOW - timedelta(seconds=30)), ServerState.RUNNING),
+        (ServerStatus(time=NOW - timedelta(seconds=31)), ServerState.STOPPED),
+    ],
+)
+def test_a_status_older_than_30_s_means_that_the_server_does_not_run(
+    server: ServerStatus | None, state: ServerState
+) -> None:
+    """data-files.md, server_status.json."""
+    assert view.server_state(server, NOW) is state
+
+
+@pytest.mark.parametrize("name", ["", "Europe", "../../etc/passwd", "No/Where", "x" * 5000, "a\0b"])
+def test_a_zone_that_is_none_gives_utc_and_says_so(name: str) -> None:
+    """The name comes from a file."""
+    zone, is_site_zone = view.site_zone(ServerStatus(timezone=name))
+
+    assert str(zone) == "UTC"
+    assert not is_site_zone
+
+
+@pytest.mark.parametrize(
+    ("told", "url"),
+    [
+        ("", "ws://HOST:9000/CHARGER_ID"),
+        ("wss://ev.example/ocpp/", "wss://ev.example/ocpp/CHARGER_ID"),
+        ("ws://10.0.0.1:9000/CHARGER_ID", "ws://10.0.0.1:9000/CHARGER_ID"),
+    ],
+)
+def test_the_address_for_a_charger_ends_with_its_name(told: str, url: str) -> None:
+    """OCPP-J 1.6 §3.1.1: the charge point's identity is the last part of the path."""
+    assert view.charger_url(ServerStatus(ocpp_url=told)) == url
+
+
+def test_the_servers_report_on_users_comes_before_the_dashboards_own_findings() -> None:
+    """Only the server knows which rows are in force."""
+    own, reported = Problem(3, "quota_kwh", "own"), Problem(4, "quota_kwh", "reported")
+    users = UserTable(problems=(own,))
+
+    assert view.users_file_problems(Site(users=users)) == (own,)
+    assert view.users_file_problems(Site(users=users, users_report=UsersReport())) == ()
+    assert view.users_file_problems(Site(users=users, users_report=UsersReport((reported,)))) == (reported,)
+    assert view.users_file_problems(Site(users=users, server=ServerStatus(users_problems=(reported,)))) == (reported,)
+    assert view.users_file_problems(Site(users_report=UsersReport((), "is empty")))[0].text == "is empty"
+
+
+def test_a_problem_is_told_with_line_column_and_reason() -> None:
+    """Any of the three may be missing."""
+    assert view.problem_line(Problem(7, "account", "bad")) == "line 7, account: bad"
+    assert view.problem_line(Problem(None, "", "bad")) == "bad"
+    assert view.problem_line(Problem(7, "", "")) == "line 7"
+
+
+def test_offline_alerts_rest_while_the_server_is_not_running() -> None:
+    """With the server stopped, every charger would look offline."""
+    alerts = (Alert("charger_offline", "a", None, "CP"), Alert("remote_stop_not_obeyed", "b", None, "CP"))
+    server = ServerStatus(alerts=alerts)
+
+    assert view.open_alerts(server, ServerState.RUNNING) == alerts
+    assert view.open_alerts(server, ServerState.STOPPED) == alerts[1:]
+    assert view.open_alerts(None, ServerState.UNKNOWN) == ()
+
+
+def test_power_comes_from_the_charge_point_else_its_session_else_a_fresh_log_line() -> None:
+    """The five original files know power only in the meter log."""
+    site = Site(
+        charge_points=(charge_point("A", power_w=1000.0), charge_point("B"), charge_point("C"), charge_point("D")),
+        sessions=(session("A", power_w=5.0), session("B", power_w=20.0), session("C"), session("D")),
+        readings=(
+            PowerReading("C", NOW - timedelta(minutes=2), 300.0),
+            PowerReading("C", NOW - timedelta(minutes=3), 999.0),
+            PowerReading("D", NOW - timedelta(minutes=11), 4000.0),
+        ),
+    )
+
+    assert view.power_now(site, NOW) == view.Power(1320.0, silent=1)
+
+
+def test_power_is_zero_only_when_nobody_charges() -> None:
+    """Not known is not zero."""
+    assert view.power_now(Site(), NOW).watts is None
+    assert view.power_now(Site(sessions=()), NOW).watts == 0
+    assert view.power_now(Site(sessions=(session("A"),)), NOW).watts is None
+
+
+def test_energy_of_the_month_holds_every_card() -> None:
+    """Also those that are in no list any more; without the file it is not known."""
+    assert view.energy_this_month(Site(usage={"A": Wh(1500), "gone": Wh(500)})) == 2000
+    assert view.energy_this_month(Site()) is None
+
+
+@pytest.mark.parametrize(
+    ("month", "words"), [("2026-10", "October 2026"), ("", "November 2026"), ("x", "November 2026")]
+)
+def test_the_month_is_the_servers(month: str, words: str) -> None:
+    """It waits with a new month where the clock is suspect; else it is the month of now."""
+    assert view.month_words(ServerStatus(month=month), NOW) == words
+
+
+def test_cards_stand_in_order_of_urgency_then_name() -> None:
+    """dashboard spec §5: trouble, charging, paused, plugged, free."""
+    statuses = ["Available", "Finishing", "SuspendedEV", "Charging", "Offline", "Faulted", "Unavailable"]
+    site = Site(charge_points=tuple(charge_point(f"{status}", status) for status in statuses))
+
+    assert [card.name for card in view.cards(site, ServerState.RUNNING, NOW)] == [
+        "Faulted",
+        "Offline",
+        "Charging",
+        "SuspendedEV",
+        "Finishing",
+        "Available",
+        "Unavailable",
+    ]
+
+
+@pytest.mark.parametrize("state", [ServerState.STOPPED, ServerState.UNKNOWN])
+def test_an_offline_charger_is_no_alarm_while_the_server_is_not_known_to_run(state: ServerState) -> None:
+    """One line says it for all."""
+    card = only_card(Site(charge_points=(charge_point("A", "Offline"),)), state)
+
+    assert (card.state, card.color, card.urgency) == ("offline", "gray", Urgency.OTHER)
+
+
+def test_contradictions_are_named() -> None:
+    """E.g. offline with an open session: OCPP.Core's diagnostics page."""
+    offline = Site(charge_points=(charge_point("A", "Charging", is_connected=False),), sessions=(session("A"),))
+    fault = Site(charge_points=(charge_point("A", "Faulted", error_code="GroundFailure"),))
+
+    assert only_card(offline).note == "offline, with a session still open"
+    assert only_card(offline).is_in_use
+    assert only_card(fault).note == "GroundFailure"
+
+
+def test_a_charger_waiting_for_approval_is_not_free() -> None:
+    """It refuses everybody until an administrator admits it."""
+    card = only_card(Site(charge_points=(charge_point("A", "Available", is_waiting_for_approval=True),)))
+
+    assert (card.state, card.is_free) == ("waiting for approval", False)
+
+
+def test_a_card_shows_everybody_who_charges_there() -> None:
+    """A charge point may have two connectors."""
+    sessions = (session("A", energy=Wh(1500), power_w=7000.0), session("A", person="", energy=Wh(500)))
+    card = only_card(Site(charge_points=(charge_point("A"),), sessions=sessions))
+
+    assert view.card_markdown(card) == "**A**  \n:blue-badge[charging]  \nJohn, RFID001  \n**7.0 kW** · 2.0 kWh"
+
+
+def test_a_card_without_any_name_is_still_a_card() -> None:
+    """A name of blanks would else become a horizontal line (****)."""
+    card = only_card(Site(charge_points=(charge_point(" ", "Available"),)))
+
+    assert view.card_markdown(card).startswith(r"**\(no name\)**")
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "words"),
+    [
+        ("charging", "SuspendedEV", "paused by car"),
+        ("", "Charging", "charging"),
+        ("stopping", "SuspendedEV", "being stopped"),
+        ("charging", "Offline", "charging"),
+    ],
+)
+def test_a_sessions_state_says_whether_the_car_pauses(state: str, status: str, words: str) -> None:
+    """What the server wants with the session comes first."""
+    running = session("A", state=state)
+
+    assert view.session_words(running, Site(charge_points=(charge_point("A", status),), sessions=(running,))) == words
+
+
+def test_two_sessions_on_one_charge_point_do_not_take_each_others_power() -> None:
+    """The charge point's figure is their sum."""
+    first, second = session("A", transaction_id="1"), session("A", transaction_id="2")
+    point = charge_point("A", power_w=9000.0)
+
+    assert view.session_power(first, Site(charge_points=(point,), sessions=(first, second)), NOW) is None
+    assert view.session_power(first, Site(charge_points=(point,), sessions=(first,)), NOW) == 9000.0
+
+
+def test_the_first_start_is_when_nothing_ever_charged_and_every_file_can_be_read() -> None:
+    """A charger_status.json that cannot be read does not mean that there are no chargers."""
+    assert view.is_first_start(Site())
+    assert not view.is_first_start(Site(charge_points=(charge_point("A"),)))
+    assert not view.is_first_start(Site(notes=(FileNote("charger_status.json", "is not JSON", is_broken=True),)))
