@@ -1,0 +1,57 @@
+"""What the first start makes (.env, the data folder, users1.csv), and the addresses that every start prints."""
+
+import shutil
+import socket
+import stat
+from pathlib import Path
+
+from ocpp_server.settings import PROJECT_FOLDER, Settings
+
+
+def make_env_file(project: Path = PROJECT_FOLDER) -> bool:
+    """Copies .env.example to .env (0600) unless there is one; True if it was made. Raises OSError."""
+    env_file = project / ".env"
+    if env_file.exists() or env_file.is_symlink():
+        return False
+    env_file.touch(mode=0o600)
+    shutil.copyfile(project / ".env.example", env_file)
+    return True
+
+
+def make_data_folder(folder: Path, project: Path = PROJECT_FOLDER) -> bool:
+    """Makes the data folder (0750) and a users1.csv (0640) to begin with; True if the latter was made. Raises OSError.
+
+    Where a ledger exists, a missing users1.csv stays missing: the last good table is in force, not the example.
+    """
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    users_file = folder / "users1.csv"
+    if users_file.exists() or users_file.is_symlink() or (folder / "ledger.db").exists():
+        return False
+    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & 0o750)  # git made it 0755
+    users_file.touch(mode=0o640)
+    shutil.copyfile(project / "users1.example.csv", users_file)
+    return True
+
+
+def welcome(settings: Settings) -> str:
+    """Where to look, and what to type into a charger."""
+    dashboard = f"http://{reachable(settings.dashboard_host)}:{settings.dashboard_port}"
+    charger = f"ws://{reachable(settings.ocpp_host)}:{settings.ocpp_port}/CHARGER_ID"
+    return f"Dashboard: {dashboard}\nAddress to type into a charger: {charger}"
+
+
+def reachable(host: str) -> str:
+    """The host to put into an address: for a wildcard this machine's own address in its network; IPv6 in brackets."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+        host = lan_address()
+    return f"[{host}]" if ":" in host else host
+
+
+def lan_address() -> str:
+    """This machine's address in its network, else 127.0.0.1. Nothing is sent: connecting UDP only picks a route."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): belongs to nobody
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

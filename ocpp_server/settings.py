@@ -1,0 +1,306 @@
+"""The settings: every `EVQUOTA_…` name, its unit, its default and its range. Read once at start.
+
+They come from the environment and then from `.env` in the project's folder. What cannot be understood stops
+the start (`SettingsError`); nothing falls back to a default silently.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+from dotenv.parser import Binding, parse_stream
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
+ENV_FILE: Final = PROJECT_FOLDER / ".env"
+PREFIX: Final = "EVQUOTA_"
+NAMES_OF_TOOLS: Final = frozenset({"EVQUOTA_VENV", "EVQUOTA_NO_SKIPS"})
+"""Read by `./run` and by the tests, only from the environment; they are no settings of the server."""
+
+LOCAL_NETWORKS: Final = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
+
+
+class SettingsError(Exception):
+    """A name or a value among the settings is wrong. The message has one line per problem."""
+
+
+def _split(value: object) -> object:
+    """The parts of a comma separated text; anything else goes on to pydantic as it is."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _network(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ip_network(value)
+    except ValueError as error:
+        message = f"expected networks such as 192.168.1.0/24, separated by commas ({error})"
+        raise ValueError(message) from error
+
+
+def _at_least_one(value: tuple[IPv4Network | IPv6Network, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    if not value:
+        message = "expected at least one network, such as 192.168.1.0/24"
+        raise ValueError(message)
+    return value
+
+
+def _path_prefix(value: str) -> str:
+    if not value.startswith("/") or value.strip("/") == "":
+        message = f'expected paths such as /ocpp, separated by commas, not "{value}"'
+        raise ValueError(message)
+    return value.rstrip("/")
+
+
+def _project_path(value: Path) -> Path:
+    return PROJECT_FOLDER / value.expanduser()
+
+
+def _separator(value: str) -> str:
+    if len(value) > 3 or any(sign.isalnum() for sign in value):
+        message = "expected at most three signs that are neither letters nor digits"
+        raise ValueError(message)
+    return value
+
+
+def _upper_case(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _zone_name(value: str) -> str:
+    if not _is_zone(value):
+        message = "expected the name of a time zone such as Europe/Istanbul"
+        raise ValueError(message)
+    return value
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found; no name at all; a folder such as "Europe"
+        return False
+    return True
+
+
+def system_zone_name(
+    *, timezone_file: Path = Path("/etc/timezone"), localtime_link: Path = Path("/etc/localtime")
+) -> str:
+    """The IANA name of the machine's time zone: from TZ, /etc/timezone or the link /etc/localtime, or UTC."""
+    candidates = [os.environ.get("TZ", "").removeprefix(":")]
+    if timezone_file.is_file():
+        candidates.append(timezone_file.read_text(encoding="utf-8", errors="replace").strip())
+    if localtime_link.is_symlink():
+        candidates.append(str(localtime_link.readlink()))
+    names = [candidate.rpartition("zoneinfo/")[2] for candidate in candidates]
+    return next((name for name in names if _is_zone(name)), "UTC")
+
+
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split), AfterValidator(_at_least_one)]
+PathPrefixes = Annotated[tuple[Annotated[str, AfterValidator(_path_prefix)], ...], NoDecode, BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
+SecondsOrOff = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """All settings of one site. The description of a field is its documentation, with the unit."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file_encoding="utf-8-sig", extra="forbid", frozen=True, validate_default=False
+    )
+
+    data_dir: Annotated[Path, AfterValidator(_project_path)] = Field(
+        default=PROJECT_FOLDER / "data",
+        description="Folder of users1.csv and of all that the server stores; "
+        "a relative path starts at the project's folder.",
+    )
+    ocpp_host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - charge points are other machines
+        min_length=1,
+        description="Address that charge points connect to; 0.0.0.0 is every address of this machine.",
+    )
+    ocpp_port: Port = Field(
+        default=9000, description="Port of the charge points (WebSocket); 0 takes any free one, for tests."
+    )
+    api_host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address of the control API; keep it on this machine."
+    )
+    api_port: Port = Field(default=9001, description="Port of the control API; 0 takes any free one, for tests.")
+    dashboard_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address of the dashboard; 0.0.0.0 shows it to the whole network.",
+    )
+    dashboard_port: Annotated[int, Field(ge=1, le=65535)] = Field(default=8501, description="Port of the dashboard.")
+    site_name: str = Field(
+        default="evquota",
+        min_length=1,
+        max_length=100,
+        description="Name of the site, shown on every page and report.",
+    )
+    timezone: Annotated[str, AfterValidator(_zone_name)] = Field(
+        default_factory=system_zone_name,
+        description="Time zone in which a month begins, e.g. Europe/Istanbul; not set: the machine's own.",
+    )
+    charger_networks: Networks = Field(
+        default=tuple(ip_network(part) for part in LOCAL_NETWORKS.split(",")),
+        description="Networks (CIDR, separated by commas) from which charge points may connect; "
+        "not set: this machine and all private ranges.",
+    )
+    ocpp_path_prefixes: PathPrefixes = Field(
+        default=("/ws/ocpp/16", "/ocpp"),
+        description="Paths (separated by commas) that may stand before the charge point's id in its address.",
+    )
+    allow_missing_subprotocol: bool = Field(
+        default=True,
+        description="true: a charge point that offers no WebSocket subprotocol is taken to speak OCPP 1.6.",
+    )
+    heartbeat_interval_s: Annotated[int, Field(ge=1, le=86400)] = Field(
+        default=60, description="Seconds between heartbeats, told to charge points in BootNotification."
+    )
+    meter_interval_s: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=60, description="Seconds between meter values during a session, asked for at boot."
+    )
+    charger_ping_interval_s: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=30,
+        description="Seconds between the charge point's own pings (WebSocketPingInterval), asked for at boot; 0: none.",
+    )
+    configure_charge_points: bool = Field(
+        default=True, description="false: no charge point's configuration is ever changed at boot."
+    )
+    ping_interval_s: SecondsOrOff = Field(
+        default=20.0, description="Seconds between the server's pings on a connection; 0 switches them off."
+    )
+    ping_timeout_s: Seconds = Field(
+        default=20.0, description="Seconds without an answer to a ping after which a connection is given up."
+    )
+    call_timeout_s: Seconds = Field(
+        default=30.0, description="Seconds to wait for a charge point's answer to a request of ours."
+    )
+    max_sessions_per_account: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=0, description="Sessions that one account may have at the same time; 0: no limit."
+    )
+    tag_suffix_separator: Annotated[str, AfterValidator(_separator)] = Field(
+        default="_",
+        description="Sign after which charge points append something of their own to a tag; blank: off.",
+    )
+    max_power_kw: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = Field(
+        default=50.0,
+        description="Power in kW that a connector can give at most, where chargers.csv says nothing.",
+    )
+    stop_escalation: Literal["none", "profile", "reset"] = Field(
+        default="profile",
+        description="What follows when a charge point does not obey a stop: none, profile (charging limit 0) "
+        "or reset (after that, a soft reset).",
+    )
+    stale_close_after_s: Seconds = Field(
+        default=3600.0,
+        description="Seconds of silence after which a session without its end is closed at its last reading.",
+    )
+    clock_factor: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] = Field(
+        default=1.0, description="Speed of the clock as a factor, for the demo and tests; 1 is real time."
+    )
+    clock_origin: Annotated[float, Field(ge=0, le=4_102_444_800, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Moment (seconds since 1970, UTC) from which a faster clock counts; only for the demo.",
+    )
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)] = Field(
+        default="INFO", description="Least level of a line in the log: DEBUG, INFO, WARNING or ERROR."
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def as_environment(self) -> dict[str, str]:
+        """Every setting that is set, by its name in the environment: for a process of the same site."""
+        values = ((variable_name(field), getattr(self, field)) for field in type(self).model_fields)
+        return {name: _text(value) for name, value in values if value is not None}
+
+
+def variable_name(field: str) -> str:
+    """`ocpp_port` -> `EVQUOTA_OCPP_PORT`."""
+    return PREFIX + field.upper()
+
+
+def load_settings(env_file: Path | None) -> Settings:
+    """The settings from the environment and, where that says nothing, from `env_file` (which may be absent).
+
+    Raises SettingsError, which names every wrong name and value at once.
+    """
+    bindings = list(_bindings(env_file)) if env_file is not None else []
+    problems = [*_unreadable_lines(env_file, bindings), *_unknown_names(env_file, bindings)]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings hides it from checkers
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(detail, env_file) for detail in error.errors())) from error
+
+
+def _bindings(env_file: Path) -> Iterator[Binding]:
+    try:
+        with env_file.open(encoding="utf-8-sig") as stream:
+            yield from parse_stream(stream)
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{env_file} cannot be read ({error}): expected a UTF-8 text file that this user may read"
+        raise SettingsError(message) from error
+
+
+def _unreadable_lines(env_file: Path | None, bindings: Iterable[Binding]) -> Iterator[str]:
+    for binding in bindings:
+        if binding.error or (binding.key is not None and binding.value is None):
+            line = binding.original.line + binding.original.string.count("\n", 0, _leading_blank(binding))
+            text = binding.original.string.strip()
+            yield f'{env_file} line {line}: expected NAME=value, not "{text}"'
+
+
+def _leading_blank(binding: Binding) -> int:
+    """How many characters come before the first sign: python-dotenv counts blank lines to what follows."""
+    text = binding.original.string
+    return len(text) - len(text.lstrip())
+
+
+def _unknown_names(env_file: Path | None, bindings: Iterable[Binding]) -> Iterator[str]:
+    known = {variable_name(field) for field in Settings.model_fields}
+    in_environment = (name for name in os.environ if name.upper().startswith(PREFIX))
+    for name in in_environment:
+        if name.upper() not in known | NAMES_OF_TOOLS:
+            yield f"{name} (in the environment) is not a setting{_nearest(name, known)}"
+    in_file = (binding.key for binding in bindings if binding.key is not None)
+    for name in in_file:
+        if name.upper() not in known:
+            yield f"{name} (in {env_file}) is not a setting{_nearest(name, known)}"
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    wanted = PREFIX + name.upper().removeprefix(PREFIX)
+    nearest = difflib.get_close_matches(wanted, sorted(known), n=1, cutoff=0.0)
+    return f": did you mean {nearest[0]}?" if nearest else ""
+
+
+def _sentence(detail: ErrorDetails, env_file: Path | None) -> str:
+    name = variable_name(str(detail["loc"][0]))
+    from_environment = any(key.upper() == name for key in os.environ)
+    place = "the environment" if from_environment else str(env_file)
+    expected = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return f'{name} (in {place}) is "{detail["input"]}": {expected}'
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
