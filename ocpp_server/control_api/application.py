@@ -1,0 +1,115 @@
+"""The routes of the control API: liveness, stopping a transaction, booking a correction.
+
+Everything but /livez needs the bearer token, also on loopback.
+"""
+
+import hmac
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from ocpp_server.clock import Clock
+from ocpp_server.core.commands import Adjust, Command, Reply, RequestStop, Unknown
+from ocpp_server.core.energy import EnergyUnit, parse_number, to_wh
+from ocpp_server.core.users import IdTag
+
+_LARGEST_BODY = 64 * 1024
+_LARGEST_ADJUSTMENT_KWH = Decimal(1_000_000)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Central(Protocol):
+    """What this API needs of the central system."""
+
+    async def handle(self, command: Command) -> Reply:
+        """The reply, once its effect is durable."""
+        ...
+
+
+class ControlApi:
+    """The HTTP handlers of one running server."""
+
+    def __init__(self, central: Central, clock: Clock, token: str) -> None:
+        self._central = central
+        self._clock = clock
+        self._token = token
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[int]:
+        """Serve while the block runs; gives the port. Raises OSError if the port cannot be opened."""
+        application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._check_token])
+        application.router.add_get("/livez", self._live)
+        application.router.add_post("/api/v1/transactions/{transaction_id:[0-9]+}/stop", self._stop)
+        application.router.add_post("/api/v1/adjustments", self._adjust)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            listener = web.TCPSite(runner, host, port)
+            await listener.start()
+            yield int(runner.addresses[0][1])
+        finally:
+            await runner.cleanup()
+
+    @web.middleware
+    async def _check_token(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode("utf-8", "replace")
+        wanted = f"Bearer {self._token}".encode()
+        if request.path != "/livez" and not hmac.compare_digest(given, wanted):
+            return _problem(401, "the bearer token of the file api_token is needed")
+        return await handler(request)
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "alive"})
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        """202: the wish is durable; the stopper carries it out."""
+        number = int(request.match_info["transaction_id"])
+        by = request.headers.get("X-Requested-By", "operator")[:100]
+        reply = await self._central.handle(RequestStop(self._now(), number, by))
+        if isinstance(reply, Unknown):
+            return _problem(404, reply.text)
+        return web.json_response({"transaction_id": number, "state": "stopping"}, status=202)
+
+    async def _adjust(self, request: web.Request) -> web.Response:
+        """201: the correction is in the books."""
+        try:
+            command = adjustment(await request.json(), self._now())
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            return _problem(400, "the body must be JSON")
+        except ValueError as error:
+            return _problem(422, str(error))
+        await self._central.handle(command)
+        return web.json_response({"id_tag": command.id_tag, "wh": command.wh}, status=201)
+
+    def _now(self) -> datetime:
+        return self._clock.now()
+
+
+def adjustment(body: Any, at: datetime) -> Adjust:
+    """A correction from its parts: `id_tag`, `kwh` (number or text, negative to give back), `reason`, `by`.
+
+    Raises ValueError with what was expected.
+    """
+    if not isinstance(body, dict):
+        raise ValueError("expected an object with id_tag, kwh and reason")
+    id_tag, reason, by = (str(body.get(key) or "").strip() for key in ("id_tag", "reason", "by"))
+    kwh = parse_number(body.get("kwh"))
+    if not id_tag:
+        raise ValueError("id_tag is missing")
+    if kwh is None or kwh == 0 or abs(kwh) > _LARGEST_ADJUSTMENT_KWH:
+        raise ValueError(f"kwh {str(body.get('kwh'))[:40]!r} is not a number of kWh other than 0")
+    if not reason:
+        raise ValueError("reason is missing: it stays in the books")
+    return Adjust(at, IdTag(id_tag), to_wh(kwh, EnergyUnit.KWH), reason[:500], (by or "operator")[:100])
+
+
+def _problem(status: int, detail: str) -> web.Response:
+    """RFC 9457."""
+    body = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return web.json_response(body, status=status, content_type="application/problem+json")

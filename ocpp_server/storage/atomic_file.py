@@ -1,0 +1,60 @@
+"""Replacing a file so that a reader sees the old content or the new, never a part of it."""
+
+import os
+from pathlib import Path
+
+FILE_MODE = 0o640
+
+
+def replace_file(path: Path, content: bytes, *, is_synced: bool, mode: int = FILE_MODE) -> None:
+    """Write a temporary file in the same folder and rename it over `path`.
+
+    `is_synced`: return only when file and folder would survive a power cut. Raises OSError; the old file is whole then.
+    """
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        _write(temporary, content, is_synced=is_synced, mode=mode)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if is_synced:
+        sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file that was written before durable, with its name in the folder."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that a killed server left behind."""
+    for leftover in folder.glob(".*.tmp-*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes, *, is_synced: bool, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, mode)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if is_synced:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,42 @@
+"""Which chargers.csv is in force: the last good table, and what is wrong with the file now."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from ocpp_server.core.users import ChargerRow
+from ocpp_server.storage.chargers_csv import ChargersFileError, parse_chargers
+from ocpp_server.storage.csv_text import RowProblem
+
+log = logging.getLogger(__name__)
+
+ReplaceChargers: TypeAlias = Callable[[tuple[ChargerRow, ...]], Awaitable[None]]
+"""Takes the new rows; returns once they are in force."""
+
+
+class ChargersFile:
+    """The rows in force and the state of their file, which is optional."""
+
+    def __init__(self, last_good: Mapping[str, ChargerRow], replace_chargers: ReplaceChargers) -> None:
+        """`last_good` is the table of the last run."""
+        self.table = dict(last_good)
+        self.problems: tuple[RowProblem, ...] = ()
+        self.last_error: str | None = None
+        """Why the file as a whole cannot be used now."""
+        self._replace_chargers = replace_chargers
+
+    async def accept(self, content: bytes) -> float | None:
+        """Put the file's rows in force. A file that cannot be used is reported and changes nothing."""
+        try:
+            parsed = await asyncio.to_thread(parse_chargers, content, self.table)
+        except ChargersFileError as error:
+            self.last_error, self.problems = str(error), ()
+            log.error("[QUOTA] chargers.csv refused rows_kept=%d reason=%s", len(self.table), error)
+            return None
+        self.last_error, self.problems = None, parsed.problems
+        if parsed.table != self.table:
+            await self._replace_chargers(tuple(parsed.table.values()))
+            self.table = dict(parsed.table)
+        log.info("[QUOTA] chargers.csv loaded rows=%d problems=%d", len(self.table), len(self.problems))
+        return None
