@@ -28,6 +28,7 @@ from ocpp_server.core.users import Access
 
 _RETRY_AFTER_S = (10, 30, 60)
 FAILURES_BEFORE_ALERT = 3
+ACCEPTED = "Accepted"
 _TRICKLE = Wh(5)
 """Growth between two looks that still counts as no energy flowing."""
 
@@ -49,7 +50,11 @@ def due_stops(site: Site, now: datetime) -> list[Stop]:
 def next_look(site: Site, now: datetime) -> datetime | None:
     """When the next stop falls due: a forecast crossing, or another attempt at a stop not obeyed yet."""
     forecast = [stop.at for stop in _outlook(site, now) if stop.transaction.stop is None and stop.at > now]
-    retries = [t.stop.next_attempt_at for t in site.open_transactions.values() if t.stop is not None]
+    retries = [
+        transaction.stop.next_attempt_at
+        for transaction in site.open_transactions.values()
+        if transaction.stop is not None and not has_ceased(site, transaction, now)
+    ]
     return min((*forecast, *retries), default=None)
 
 
@@ -58,7 +63,9 @@ def due_attempts(site: Site, now: datetime) -> list[Transaction]:
     return [
         transaction
         for transaction in site.open_transactions.values()
-        if transaction.stop is not None and transaction.stop.next_attempt_at <= now
+        if transaction.stop is not None
+        and transaction.stop.next_attempt_at <= now
+        and not has_ceased(site, transaction, now)
     ]
 
 
@@ -103,7 +110,8 @@ def record_stop_attempt(site: Site, command: RecordStopAttempt) -> Decision:
     if transaction is None or transaction.stop is None:
         return draft.decide(Done())  # it ended meanwhile
     stop = transaction.stop
-    failures = stop.failures + command.has_failed
+    was_not_obeyed = stop.result == ACCEPTED  # an Accepted that has to be asked for again was none
+    failures = stop.failures + command.has_failed + was_not_obeyed
     wait = _RETRY_AFTER_S[min(stop.attempts, len(_RETRY_AFTER_S) - 1)]
     tried = replace(
         stop,
