@@ -1,4 +1,4 @@
-"""The command line: `python -m ocpp_server check | prepare | dashboard`. Every subcommand is one function.
+"""The command line: `python -m ocpp_server serve | check | verify | adjust …`. Every subcommand is one function.
 
 Exit code 2: the settings or the machine are not as they must be, with one sentence per problem.
 """
@@ -9,17 +9,24 @@ from collections.abc import Callable
 
 from ocpp_server.settings import ENV_FILE, Settings, SettingsError, load_settings
 
-Subcommand = Callable[[Settings], int]
+Subcommand = Callable[[Settings, argparse.Namespace], int]
 
 
-def check(settings: Settings) -> int:
+def serve(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """run the server alone, until SIGTERM"""
+    from ocpp_server import app
+
+    return app.main(settings)
+
+
+def check(settings: Settings, _arguments: argparse.Namespace) -> int:
     """look at settings, files, ports, disk, clock and permissions, and say how to mend them"""
     from ocpp_server import site_check
 
     return site_check.main(settings)
 
 
-def prepare(settings: Settings) -> int:
+def prepare(settings: Settings, _arguments: argparse.Namespace) -> int:
     """make what is missing, check, and print the addresses: what ./run does before it starts the site"""
     from ocpp_server import first_start, site_check
 
@@ -34,29 +41,58 @@ def prepare(settings: Settings) -> int:
     return status
 
 
-def dashboard(settings: Settings) -> int:
+def dashboard(settings: Settings, _arguments: argparse.Namespace) -> int:
     """become the dashboard (Streamlit)"""
     from ocpp_server import dashboard_process
 
     return dashboard_process.main(settings)
 
 
-SUBCOMMANDS: dict[str, Subcommand] = {"check": check, "prepare": prepare, "dashboard": dashboard}
+def verify(settings: Settings, _arguments: argparse.Namespace) -> int:
+    """recompute everything from the bookings and compare it with the totals and the files"""
+    from ocpp_server import bookkeeping
+
+    return bookkeeping.verify_books(settings)
+
+
+def adjust(settings: Settings, arguments: argparse.Namespace) -> int:
+    """book a correction of kWh for a tag, with a reason; the server may run or not"""
+    from ocpp_server import bookkeeping
+
+    return bookkeeping.adjust(settings, arguments.id_tag, arguments.kwh, arguments.reason, arguments.by)
+
+
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "serve": serve,
+    "check": check,
+    "verify": verify,
+    "adjust": adjust,
+    "prepare": prepare,
+    "dashboard": dashboard,
+}
 
 
 def main() -> int:
     """Reads the settings and runs the subcommand that was asked for; gives the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ocpp_server")
-    subparsers = parser.add_subparsers(dest="subcommand", required=True)
-    for name, subcommand in SUBCOMMANDS.items():
-        subparsers.add_parser(name, help=subcommand.__doc__)
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     try:
         settings = load_settings(ENV_FILE)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    return SUBCOMMANDS[arguments.subcommand](settings)
+    return SUBCOMMANDS[arguments.subcommand](settings, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ocpp_server")
+    subparsers = parser.add_subparsers(dest="subcommand", required=True)
+    parsers = {name: subparsers.add_parser(name, help=act.__doc__) for name, act in SUBCOMMANDS.items()}
+    adjusting = parsers["adjust"]
+    adjusting.add_argument("id_tag", metavar="TAG", help="the card, as in users1.csv")
+    adjusting.add_argument("kwh", metavar="KWH", help="kWh to add to what was used; negative gives back (-- -1.5)")
+    adjusting.add_argument("--reason", required=True, help="why; it stays in the books")
+    adjusting.add_argument("--by", default="command line", help="who")
+    return parser
 
 
 if __name__ == "__main__":

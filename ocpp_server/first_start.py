@@ -36,8 +36,12 @@ def make_data_folder(folder: Path, project: Path = PROJECT_FOLDER) -> bool:
 def welcome(settings: Settings) -> str:
     """Where to look, and what to type into a charger."""
     dashboard = f"http://{reachable(settings.dashboard_host)}:{settings.dashboard_port}"
-    charger = f"ws://{reachable(settings.ocpp_host)}:{settings.ocpp_port}/CHARGER_ID"
-    return f"Dashboard: {dashboard}\nAddress to type into a charger: {charger}"
+    return f"Dashboard: {dashboard}\nAddress to type into a charger: {charger_address(settings)}"
+
+
+def charger_address(settings: Settings) -> str:
+    """What to type into a charger, with its own id in place of CHARGER_ID."""
+    return f"ws://{reachable(settings.ocpp_host)}:{settings.ocpp_port}/CHARGER_ID"
 
 
 def reachable(host: str) -> str:

@@ -1,0 +1,98 @@
+"""Opens a data folder: settings become the core's policy and the clock, the ledger is locked and brought up to date.
+
+What stands in the way is a StartError: one sentence that says why and how to mend it.
+"""
+
+from pathlib import Path
+
+from ocpp_server.central_system import CentralSystem
+from ocpp_server.clock import Clock
+from ocpp_server.core.site import Policy, apply
+from ocpp_server.settings import Settings, variable_name
+from ocpp_server.storage.atomic_file import remove_leftovers
+from ocpp_server.storage.brands_file import read_brands
+from ocpp_server.storage.errors import StorageError
+from ocpp_server.storage.hand_edits import adjustments_from_edit
+from ocpp_server.storage.imported_files import import_files
+from ocpp_server.storage.ledger import Ledger
+
+DEMO_MARKER = ".demo"
+
+
+class StartError(Exception):
+    """The server cannot start here; the message says in one sentence why and how to mend it."""
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The settings that rules depend on."""
+    return Policy(
+        zone=settings.zone,
+        brand_rules=read_brands(),
+        max_sessions_per_account=settings.max_sessions_per_account,
+        tag_suffix_separator=settings.tag_suffix_separator,
+        max_power_w=round(settings.max_power_kw * 1000),
+        sample_interval_s=settings.meter_interval_s,
+        stale_close_after_s=settings.stale_close_after_s,
+    )
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The clock. Raises StartError for an accelerated one on a data folder that is not a demo's."""
+    if settings.clock_factor != 1.0 and not (settings.data_dir / DEMO_MARKER).exists():
+        name = variable_name("clock_factor")
+        raise StartError(
+            f"{name}={settings.clock_factor:g} is for a demo, and {settings.data_dir} is no demo's data folder "
+            f"(it has no file {DEMO_MARKER}): remove {name} from .env and the environment, or use ./run demo"
+        )
+    return Clock(settings.clock_factor, settings.clock_origin)
+
+
+def open_ledger(settings: Settings, clock: Clock) -> Ledger:
+    """The ledger of the data folder, locked and ready, with what older files say. Raises StartError."""
+    data_dir = settings.data_dir
+    try:
+        prepare_data_folder(data_dir)
+        remove_leftovers(data_dir)
+        ledger = Ledger(data_dir / "ledger.db", policy_of(settings), clock.now())
+        ledger.open()
+    except StorageError as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(
+            f"the data folder {data_dir} cannot be used ({error.strerror or error}): "
+            f"give it to this user, or name another {variable_name('data_dir')}"
+        ) from error
+    return ledger
+
+
+def prepare_data_folder(data_dir: Path) -> None:
+    """A real folder that others cannot write. Raises StartError or OSError."""
+    if data_dir.is_symlink():
+        raise StartError(
+            f"the data folder {data_dir} is a symbolic link: name the real folder in {variable_name('data_dir')}"
+        )
+    data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if data_dir.stat().st_mode & 0o002:
+        raise StartError(f"anybody may write to the data folder {data_dir}: chmod 750 '{data_dir}'")
+    (data_dir / "archive").mkdir(mode=0o750, exist_ok=True)
+
+
+async def bring_up_to_date(ledger: Ledger, data_dir: Path, clock: Clock) -> CentralSystem:
+    """The central system on what was last committed, with imported files or hand edits booked. Raises StorageError."""
+    site = ledger.load()
+    now = clock.now()
+    if ledger.is_new:
+        changes = import_files(data_dir, site, now)
+    else:
+        changes = adjustments_from_edit(
+            data_dir,
+            site,
+            was_clean=ledger.was_clean,
+            content_hashes=ledger.content_hashes,
+            ledger_written_at=ledger.written_at,
+            now=now,
+        )
+    await ledger.commit(changes)
+    for change in changes:
+        apply(site, change)
+    return CentralSystem(ledger, site)
