@@ -7,12 +7,14 @@ FILE_MODE = 0o640
 
 
 def replace_file(path: Path, content: bytes, *, is_synced: bool, mode: int = FILE_MODE) -> None:
-    """Write a temporary file in the same folder and rename it over `path`.
+    """Write a temporary file in the same folder and rename it over `path`; a link there is replaced, not followed.
 
-    `is_synced`: return only when file and folder would survive a power cut. Raises OSError; the old file is whole then.
+    `is_synced`: return only when file and folder would survive a power cut. Raises OSError; the file is the old or the
+    new one then, and whole.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
+        temporary.unlink(missing_ok=True)
         _write(temporary, content, is_synced=is_synced, mode=mode)
         temporary.replace(path)
     except OSError:
@@ -42,15 +44,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed server left behind."""
-    for leftover in folder.glob(".*.tmp-*"):
-        leftover.unlink(missing_ok=True)
+    """Remove temporary files that a killed server left behind, in the folder and the folders in it."""
+    for pattern in (".*.tmp-*", "*/.*.tmp-*"):
+        for leftover in folder.glob(pattern):
+            if leftover.is_symlink() or not leftover.is_dir():
+                leftover.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes, *, is_synced: bool, mode: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW  # a file of our own, no link that was planted
     descriptor = os.open(path, flags, mode)
     try:
+        os.fchmod(descriptor, mode)  # whatever the umask
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]

@@ -51,7 +51,7 @@ def stamp(when: datetime) -> str:
 
 
 def encode(document: Any) -> bytes:
-    """JSON for people as well: indented, with a final line feed. Lone surrogates from outside become `\\ufffd`."""
+    """JSON for people as well: indented, with a final line feed. A lone surrogate from outside becomes its escape."""
     try:
         packed = msgspec.json.encode(document)
     except UnicodeEncodeError:
@@ -94,7 +94,7 @@ def meter_data_log(site: Site) -> bytes:
 def reading_document(site: Site, reading: Reading) -> Json:
     """One object of the meter log, and of what the forwarder posts. The ID is the same for a repeated message."""
     return {
-        "ID": hashlib.sha256(reading.key.encode("utf-8", "replace")).hexdigest()[:24],
+        "ID": hashlib.sha256(reading.key.encode("utf-8", "surrogatepass")).hexdigest()[:24],
         "timestamp": stamp(reading.at),
         "userName": reading.full_name or reading.id_tag,
         "chargerName": charger_name(site, reading.charge_point_id),
@@ -236,7 +236,7 @@ def _rank(status: str) -> int:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")  # two tags that differ must not become one
     if isinstance(value, dict):
         return {_cleaned(key): _cleaned(entry) for key, entry in value.items()}
     if isinstance(value, list):

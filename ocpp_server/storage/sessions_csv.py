@@ -46,10 +46,10 @@ def sessions_csv(site: Site, month: Month) -> bytes:
     """The sessions that ended in a month of the site's zone, in the order of their end. UTF-8 with BOM for Excel."""
     ended = [t for t in site.transactions.values() if t.ended_at is not None and _month(t, site) == month]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
+    writer = csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(HEADER)
     writer.writerows(_rows(site, sorted(ended, key=lambda t: (t.ended_at, t.transaction_id))))
-    return text.getvalue().encode("utf-8-sig", "replace")
+    return text.getvalue().encode("utf-8-sig", "backslashreplace")
 
 
 def reason_in_words(transaction: Transaction) -> str:

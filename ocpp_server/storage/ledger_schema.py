@@ -1,0 +1,87 @@
+"""The tables of the ledger and the statements that write them. What the documents hold is `core.records`.
+
+Totals are rows that triggers maintain, so they change with their bookings, and a booking that is already there adds
+nothing. `ON CONFLICT … DO NOTHING` rather than `OR IGNORE`: the latter would pass over broken constraints as well,
+and reach into the triggers.
+"""
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+BEGIN;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE bookings (
+    booking_id INTEGER PRIMARY KEY, kind TEXT NOT NULL, hour TEXT NOT NULL, month TEXT NOT NULL, day TEXT NOT NULL,
+    id_tag TEXT NOT NULL, wh INTEGER NOT NULL, booked_at TEXT NOT NULL, charge_point_id TEXT NOT NULL,
+    transaction_id INTEGER, is_on_quota INTEGER NOT NULL, reason TEXT NOT NULL
+);
+CREATE TABLE usage (
+    month TEXT NOT NULL, id_tag TEXT NOT NULL, wh INTEGER NOT NULL, PRIMARY KEY (month, id_tag)
+) WITHOUT ROWID;
+CREATE TABLE delivered (charge_point_id TEXT PRIMARY KEY, wh INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE energy_by_hour (
+    charge_point_id TEXT NOT NULL, hour TEXT NOT NULL, wh INTEGER NOT NULL, PRIMARY KEY (charge_point_id, hour)
+) WITHOUT ROWID;
+CREATE TABLE energy_by_day (
+    id_tag TEXT NOT NULL, day TEXT NOT NULL, wh INTEGER NOT NULL, PRIMARY KEY (id_tag, day)
+) WITHOUT ROWID;
+CREATE TRIGGER booked AFTER INSERT ON bookings BEGIN
+    INSERT INTO energy_by_day VALUES (NEW.id_tag, NEW.day, NEW.wh)
+        ON CONFLICT (id_tag, day) DO UPDATE SET wh = wh + excluded.wh;
+END;
+CREATE TRIGGER booked_on_quota AFTER INSERT ON bookings WHEN NEW.is_on_quota BEGIN
+    INSERT INTO usage VALUES (NEW.month, NEW.id_tag, NEW.wh)
+        ON CONFLICT (month, id_tag) DO UPDATE SET wh = wh + excluded.wh;
+END;
+CREATE TRIGGER booked_at_charge_point AFTER INSERT ON bookings WHEN NEW.charge_point_id <> '' BEGIN
+    INSERT INTO delivered VALUES (NEW.charge_point_id, NEW.wh)
+        ON CONFLICT (charge_point_id) DO UPDATE SET wh = wh + excluded.wh;
+    INSERT INTO energy_by_hour VALUES (NEW.charge_point_id, NEW.hour, NEW.wh)
+        ON CONFLICT (charge_point_id, hour) DO UPDATE SET wh = wh + excluded.wh;
+END;
+CREATE TABLE transactions (
+    transaction_id INTEGER PRIMARY KEY, charge_point_id TEXT NOT NULL, id_tag TEXT NOT NULL, started_at TEXT NOT NULL,
+    ended_at TEXT, document TEXT NOT NULL
+);
+CREATE INDEX transactions_by_end ON transactions (ended_at);
+CREATE TABLE charge_points (id TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE seen (id TEXT PRIMARY KEY, last_seen TEXT NOT NULL, last_heartbeat TEXT);
+CREATE TABLE configurations (id TEXT PRIMARY KEY, at TEXT NOT NULL, document TEXT NOT NULL);
+CREATE TABLE readings (number INTEGER PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE notes (number INTEGER PRIMARY KEY, at TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL);
+CREATE TABLE refused_tags (number INTEGER PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE in_force (name TEXT PRIMARY KEY, document TEXT NOT NULL);
+"""
+"""Begins a transaction that whoever runs it ends. Times are `ledger_codec.time_text`, documents JSON.
+`in_force` holds one document each: users, chargers, open_month. Of `meta` see `ledger`.
+"""
+
+ADD_BOOKING = "INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (booking_id) DO NOTHING"
+ADD_READING = "INSERT INTO readings VALUES (?, ?) ON CONFLICT (number) DO NOTHING"
+ADD_NOTE = "INSERT INTO notes VALUES (?, ?, ?, ?) ON CONFLICT (number) DO NOTHING"
+ADD_REFUSED_TAG = "INSERT INTO refused_tags VALUES (?, ?) ON CONFLICT (number) DO NOTHING"
+PUT_TRANSACTION = """
+INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (transaction_id) DO UPDATE SET
+    charge_point_id = excluded.charge_point_id, id_tag = excluded.id_tag, started_at = excluded.started_at,
+    ended_at = excluded.ended_at, document = excluded.document
+"""
+PUT_CHARGE_POINT = """
+INSERT INTO charge_points VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document
+"""
+PUT_SEEN = """
+INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+    last_seen = excluded.last_seen, last_heartbeat = coalesce(excluded.last_heartbeat, last_heartbeat)
+"""
+PUT_CONFIGURATION = """
+INSERT INTO configurations VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+    at = excluded.at, document = excluded.document
+"""
+PUT_IN_FORCE = "INSERT INTO in_force VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET document = excluded.document"
+PUT_ALERT = "INSERT INTO alerts VALUES (?, ?) ON CONFLICT (alert_id) DO UPDATE SET document = excluded.document"
+REMOVE_ALERT = "DELETE FROM alerts WHERE alert_id = ?"
+PUT_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+
+PRUNE_READINGS = "DELETE FROM readings WHERE number <= ?"
+PRUNE_NOTES = "DELETE FROM notes WHERE number <= ? AND kind NOT IN ('set aside', 'orphan')"
+PRUNE_REFUSED_TAGS = "DELETE FROM refused_tags WHERE number <= ?"

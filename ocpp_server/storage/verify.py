@@ -1,0 +1,150 @@
+"""Do the books add up: the ledger with itself and with the published files, to the Wh. Reads only, changes nothing."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from ocpp_server.core.records import Transaction
+from ocpp_server.storage.errors import ImportFileError
+from ocpp_server.storage.imported_files import USAGE
+from ocpp_server.storage.json_files import read_usage
+from ocpp_server.storage.ledger_codec import decode, text_of
+from ocpp_server.storage.ledger_file import connect_read_only, is_in_use
+from ocpp_server.storage.ledger_schema import SCHEMA_VERSION
+
+_MOST_OF_A_KIND = 20
+
+_TOTALS = (
+    (
+        "used by {1} in {0}",
+        "SELECT month, id_tag, sum(wh) FROM bookings WHERE is_on_quota GROUP BY 1, 2",
+        "SELECT month, id_tag, wh FROM usage",
+    ),
+    (
+        "delivered by {0}",
+        "SELECT charge_point_id, sum(wh) FROM bookings WHERE charge_point_id <> '' GROUP BY 1",
+        "SELECT charge_point_id, wh FROM delivered",
+    ),
+    (
+        "delivered by {0} in the hour {1}",
+        "SELECT charge_point_id, hour, sum(wh) FROM bookings WHERE charge_point_id <> '' GROUP BY 1, 2",
+        "SELECT charge_point_id, hour, wh FROM energy_by_hour",
+    ),
+    (
+        "charged with {0} on {1}",
+        "SELECT id_tag, day, sum(wh) FROM bookings GROUP BY 1, 2",
+        "SELECT id_tag, day, wh FROM energy_by_day",
+    ),
+)
+"""What it is, the sum of the bookings, the kept total."""
+
+
+def verify(ledger_path: Path, data_dir: Path) -> list[str]:
+    """Every disagreement as a plain sentence; empty if the books add up. Blocks, for seconds on large books."""
+    if not ledger_path.exists():
+        return [f"there is no ledger {ledger_path}"]
+    try:
+        with closing(connect_read_only(ledger_path)) as ledger:
+            ledger.execute("BEGIN")  # one moment of the books, also while the server writes
+            return list(_problems(ledger, ledger_path, data_dir))
+    except sqlite3.Error as error:
+        return [f"the ledger {ledger_path} cannot be read: {error}"]
+
+
+def _problems(ledger: sqlite3.Connection, ledger_path: Path, data_dir: Path) -> Iterator[str]:
+    (version,) = ledger.execute("PRAGMA user_version").fetchone()
+    if version != SCHEMA_VERSION:
+        yield f"the ledger {ledger_path} has schema {version}, {SCHEMA_VERSION} was expected"
+        return
+    for (verdict,) in ledger.execute("PRAGMA integrity_check"):
+        if verdict != "ok":
+            yield f"the ledger {ledger_path} is damaged: {verdict}"
+    for words, booked, kept in _TOTALS:
+        yield from _compared(words, _totals(ledger, booked), _totals(ledger, kept))
+    yield from _transaction_problems(ledger)
+    yield from _file_problems(ledger, data_dir, is_running=is_in_use(ledger_path.with_suffix(".lock")))
+
+
+def _totals(ledger: sqlite3.Connection, query: str) -> dict[tuple[str, ...], int]:
+    return {tuple(text_of(part) for part in row[:-1]): row[-1] for row in ledger.execute(query)}
+
+
+def _compared(words: str, booked: Mapping[tuple[str, ...], int], kept: Mapping[tuple[str, ...], int]) -> Iterator[str]:
+    wrong = sorted(key for key in booked.keys() | kept.keys() if booked.get(key, 0) != kept.get(key, 0))
+    for key in wrong[:_MOST_OF_A_KIND]:
+        what = words.format(*key)
+        yield f"{what}: the total is {kept.get(key, 0)} Wh, its bookings add up to {booked.get(key, 0)} Wh"
+    if len(wrong) > _MOST_OF_A_KIND:
+        yield f"… and {len(wrong) - _MOST_OF_A_KIND} more such totals"
+
+
+def _transaction_problems(ledger: sqlite3.Connection) -> Iterator[str]:
+    booked: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    query = """
+        SELECT transaction_id, month, sum(wh) FROM bookings WHERE transaction_id IS NOT NULL
+        GROUP BY transaction_id, month
+    """
+    for transaction_id, month, wh in ledger.execute(query):
+        booked[transaction_id][month] = wh
+    seen: set[int] = set()
+    for number, document in ledger.execute("SELECT transaction_id, document FROM transactions ORDER BY 1"):
+        try:
+            transaction = decode(document, Transaction)
+        except msgspec.DecodeError as error:
+            yield f"transaction {number} cannot be read: {error}"
+            continue
+        yield from _problems_of(number, transaction, booked.pop(number, {}))
+        if transaction.transaction_id in seen:
+            yield f"transaction id {transaction.transaction_id} is there twice"
+        seen.add(transaction.transaction_id)
+    for number in sorted(booked):
+        yield f"there are bookings for transaction {number}, but no such transaction"
+
+
+def _problems_of(number: int, transaction: Transaction, booked: Mapping[str, int]) -> Iterator[str]:
+    if number <= 0:
+        yield f"transaction id {number} is not positive"
+    if number != transaction.transaction_id:
+        yield f"transaction {number} calls itself {transaction.transaction_id}"
+    told = {str(month): int(wh) for month, wh in transaction.booked}
+    for month in sorted(told.keys() | booked.keys()):
+        if told.get(month, 0) != booked.get(month, 0):
+            yield (
+                f"transaction {number} says {told.get(month, 0)} Wh for {month}, "
+                f"its bookings add up to {booked.get(month, 0)} Wh"
+            )
+
+
+def _file_problems(ledger: sqlite3.Connection, data_dir: Path, *, is_running: bool) -> Iterator[str]:
+    row = ledger.execute("SELECT document FROM in_force WHERE name = 'open_month'").fetchone()
+    if row is None:
+        return
+    month = decode(row[0], str)
+    usage: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for booked_month, tag, wh in ledger.execute("SELECT month, id_tag, wh FROM usage WHERE wh <> 0"):
+        usage[booked_month][text_of(tag)] = wh
+    yield from _file_compared(data_dir / USAGE, usage[month], is_running=is_running)
+    for closed in sorted(closed for closed in usage if closed < month and usage[closed]):
+        archive = data_dir / "archive" / f"energy_usage-{closed}.json"
+        yield from _file_compared(archive, usage[closed], is_running=is_running)
+
+
+def _file_compared(path: Path, usage: Mapping[str, int], *, is_running: bool) -> Iterator[str]:
+    lag = "; the server is running and may write it within a second" if is_running else ""
+    try:
+        found = read_usage(path)
+    except ImportFileError as error:
+        yield str(error)
+        return
+    if found is None:
+        if usage:
+            yield f"{path.name} is missing{lag}"
+        return
+    for tag in sorted(found.keys() | usage.keys()):
+        in_file, in_books = found.get(tag, 0), usage.get(tag, 0)
+        if in_file != in_books:
+            yield f"{path.name} differs: {tag} has {in_file} Wh in the file and {in_books} Wh in the books{lag}"

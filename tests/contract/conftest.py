@@ -1,0 +1,6 @@
+"""What every store must do; the arbitrary changes live with the tests of storage."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "storage"))

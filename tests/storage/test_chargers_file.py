@@ -1,0 +1,79 @@
+"""`storage.chargers_file`: which chargers.csv is in force (hot-reloaded with the care of users1.csv, F8)."""
+
+import pytest
+
+from ocpp_server.core.users import Access, ChargerRow
+from ocpp_server.storage.chargers_file import ChargersFile
+
+
+class Site:
+    """Takes rows over as the central system does, unless it is told to fail."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[ChargerRow, ...]] = []
+        self.is_broken = False
+
+    async def replace_chargers(self, rows: tuple[ChargerRow, ...]) -> None:
+        if self.is_broken:
+            raise OSError(5, "the ledger cannot be written")
+        self.taken.append(rows)
+
+
+GOOD = b"charger_id,name,access\nCP1,Gate,free\n"
+GATE = ChargerRow("CP1", "Gate", access=Access.FREE)
+
+
+async def test_a_good_file_takes_effect_at_once() -> None:
+    """Readable rows go to the site in one step."""
+    site = Site()
+    file = ChargersFile({}, site.replace_chargers)
+
+    assert await file.accept(GOOD) is None
+    assert site.taken == [(GATE,)]
+    assert (file.table, file.problems, file.last_error) == ({"CP1": GATE}, (), None)
+
+
+async def test_a_file_with_the_same_rows_changes_nothing() -> None:
+    """Another delimiter is no news for the site."""
+    site = Site()
+    await ChargersFile({"CP1": GATE}, site.replace_chargers).accept(GOOD.replace(b",", b";"))
+
+    assert site.taken == []
+
+
+async def test_an_unreadable_file_keeps_the_last_good_table(caplog: pytest.LogCaptureFixture) -> None:
+    """It is reported, and heals with the next good one."""
+    site = Site()
+    file = ChargersFile({"CP1": GATE}, site.replace_chargers)
+    await file.accept(b"\x00\x01\x02")
+
+    assert file.last_error is not None
+    assert file.table == {"CP1": GATE}
+    assert site.taken == []
+    assert "chargers.csv refused rows_kept=1" in caplog.text
+    await file.accept(GOOD)
+    assert file.last_error is None
+
+
+async def test_a_bad_row_keeps_its_last_good_one_and_is_reported() -> None:
+    """By line number and reason."""
+    site = Site()
+    file = ChargersFile({"CP1": GATE}, site.replace_chargers)
+    await file.accept(b"charger_id,access\nCP1,sometimes\nCP2,closed\n")
+
+    assert file.table == {"CP1": GATE, "CP2": ChargerRow("CP2", access=Access.CLOSED)}
+    assert [(problem.line, problem.column) for problem in file.problems] == [(2, "access")]
+
+
+async def test_rows_that_could_not_be_put_in_force_are_offered_again() -> None:
+    """The table in force is the one that the site took."""
+    site = Site()
+    site.is_broken = True
+    file = ChargersFile({}, site.replace_chargers)
+    with pytest.raises(OSError, match="ledger"):
+        await file.accept(GOOD)
+    assert file.table == {}
+    site.is_broken = False
+    await file.accept(GOOD)
+
+    assert site.taken == [(GATE,)]

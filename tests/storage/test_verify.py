@@ -1,0 +1,172 @@
+"""`storage.verify`: equality of bookings, totals, transactions and files, to the Wh (architecture.md, Storage)."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from ledger_child import NOW, POLICY, TRANSACTION_ID, group, transaction
+
+from ocpp_server.core import changes as ch
+from ocpp_server.core.period import Month
+from ocpp_server.core.records import Booking
+from ocpp_server.storage import documents
+from ocpp_server.storage.ledger import Ledger
+from ocpp_server.storage.ledger_codec import encode
+from ocpp_server.storage.verify import verify
+
+HOUR = "2025-11-20T10:00:00Z"
+
+
+def late_booking() -> Booking:
+    """Energy of the month before, which is closed."""
+    change = group(3)[0]
+    assert isinstance(change, ch.AddBooking)
+    hour = datetime(2025, 10, 31, 20, tzinfo=UTC)
+    return replace(change.booking, month=Month("2025-10"), day="2025-10-31", hour=hour, transaction_id=None)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Six Wh in November, one in October, and the files that show them."""
+    ledger = Ledger(tmp_path / "ledger.db", POLICY, NOW, reserve_bytes=0)
+    ledger.open()
+    asyncio.run(ledger.commit([*group(1), *group(2), ch.AddBooking(late_booking()), ch.PutOpenMonth(Month("2025-11"))]))
+    site = ledger.load()
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "energy_usage.json").write_bytes(documents.energy_usage(site, Month("2025-11")))
+    archive = documents.energy_usage(site, Month("2025-10"))
+    (tmp_path / "archive" / "energy_usage-2025-10.json").write_bytes(archive)
+    yield ledger
+    ledger.close()
+
+
+def problems(ledger: Ledger, statement: str = "SELECT 1") -> list[str]:
+    """What is found after the server stopped and somebody did this to the ledger."""
+    ledger.close()
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute(statement)
+        connection.commit()
+    return verify(ledger.path, ledger.path.parent)
+
+
+def test_books_that_add_up_have_no_problems(ledger: Ledger) -> None:
+    """An empty list, while the server runs and after."""
+    while_running = verify(ledger.path, ledger.path.parent)
+
+    assert while_running == []
+    assert problems(ledger) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        (
+            "UPDATE usage SET wh = 7 WHERE month = '2025-11'",
+            "used by RFID001 in 2025-11: the total is 7 Wh, its bookings add up to 6 Wh",
+        ),
+        (
+            "DELETE FROM delivered",
+            "delivered by LIVOLTEK_01: the total is 0 Wh, its bookings add up to 7 Wh",
+        ),
+        (
+            f"INSERT INTO energy_by_hour VALUES ('BEDAS01', '{HOUR}', 5)",
+            f"delivered by BEDAS01 in the hour {HOUR}: the total is 5 Wh, its bookings add up to 0 Wh",
+        ),
+        (
+            "UPDATE energy_by_day SET wh = wh - 1 WHERE day = '2025-11-20'",
+            "charged with RFID001 on 2025-11-20: the total is 5 Wh, its bookings add up to 6 Wh",
+        ),
+        (
+            f"UPDATE transactions SET transaction_id = -1 WHERE transaction_id = {TRANSACTION_ID}",
+            "transaction id -1 is not positive",
+        ),
+        (
+            "DELETE FROM transactions",
+            f"there are bookings for transaction {TRANSACTION_ID}, but no such transaction",
+        ),
+        (
+            f"UPDATE transactions SET document = '{encode(transaction(5))}'",
+            f"transaction {TRANSACTION_ID} says 5 Wh for 2025-11, its bookings add up to 6 Wh",
+        ),
+        (
+            "UPDATE transactions SET document = '{}'",
+            f"transaction {TRANSACTION_ID} cannot be read: Object missing required field `transaction_id`",
+        ),
+        (
+            "INSERT INTO transactions SELECT 5, charge_point_id, id_tag, started_at, NULL, document FROM transactions",
+            f"transaction id {TRANSACTION_ID} is there twice",
+        ),
+        ("PRAGMA user_version = 2", "has schema 2, 1 was expected"),
+    ],
+)
+def test_a_disagreement_within_the_ledger_is_told_in_a_sentence(ledger: Ledger, statement: str, sentence: str) -> None:
+    """What it is, what stands there, and what the bookings say."""
+    found = problems(ledger, statement)
+
+    assert any(sentence in problem for problem in found), found
+
+
+def test_a_long_list_of_disagreements_is_cut(ledger: Ledger) -> None:
+    """Twenty of a kind are enough to see what is wrong."""
+    months = ", ".join(f"('2024-01', 'tag {number}', 1)" for number in range(30))
+    found = problems(ledger, f"INSERT INTO usage VALUES {months}")
+
+    assert sum(problem.startswith("used by") for problem in found) == 20
+    assert "… and 10 more such totals" in found
+
+
+def test_a_file_that_differs_is_told_by_tag(ledger: Ledger) -> None:
+    """energy_usage.json equals the open month, an archive its month, to the Wh."""
+    folder = ledger.path.parent
+    (folder / "energy_usage.json").write_text('{"RFID001": 0.007, "RFID002": 1}')
+    (folder / "archive" / "energy_usage-2025-10.json").write_text("{}")
+
+    assert problems(ledger) == [
+        "energy_usage.json differs: RFID001 has 7 Wh in the file and 6 Wh in the books",
+        "energy_usage.json differs: RFID002 has 1000 Wh in the file and 0 Wh in the books",
+        "energy_usage-2025-10.json differs: RFID001 has 0 Wh in the file and 1 Wh in the books",
+    ]
+
+
+def test_a_file_that_differs_while_the_server_runs_may_only_be_late(ledger: Ledger) -> None:
+    """The sentence says so; nothing is written to the ledger by looking."""
+    (ledger.path.parent / "energy_usage.json").write_text("{}")
+    (found,) = verify(ledger.path, ledger.path.parent)
+
+    assert found.startswith("energy_usage.json differs: RFID001 has 0 Wh in the file and 6 Wh in the books; ")
+    assert found.endswith("the server is running and may write it within a second")
+
+
+def test_a_missing_and_an_unreadable_file_are_told(ledger: Ledger) -> None:
+    """With file, line and column."""
+    folder = ledger.path.parent
+    (folder / "energy_usage.json").write_text("{")
+    (folder / "archive" / "energy_usage-2025-10.json").unlink()
+    found = problems(ledger)
+
+    assert found[0].startswith("energy_usage.json line 1 column 2: not JSON")
+    assert found[1] == "energy_usage-2025-10.json is missing"
+
+
+def test_a_damaged_ledger_is_told(ledger: Ledger) -> None:
+    """Not a traceback."""
+    ledger.close()
+    content = bytearray(ledger.path.read_bytes())
+    content[8192:] = b"\xa5" * (len(content) - 8192)
+    ledger.path.write_bytes(content)
+    (found, *_) = verify(ledger.path, ledger.path.parent)
+
+    assert found.startswith(f"the ledger {ledger.path} ")
+
+
+def test_a_missing_ledger_is_told(tmp_path: Path) -> None:
+    """And none is created by looking for it."""
+    path = tmp_path / "ledger.db"
+
+    assert verify(path, tmp_path) == [f"there is no ledger {path}"]
+    assert list(tmp_path.iterdir()) == []
