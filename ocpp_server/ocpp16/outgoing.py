@@ -1,0 +1,100 @@
+"""The calls of the Central System on one connection: one at a time, each with its answer or the end of its patience."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from ocpp_server.clock import Clock
+from ocpp_server.ocpp16 import fields
+from ocpp_server.ocpp16.frames import CallError, CallResult, Payload, encode_call
+
+NO_ANSWER = "no answer"
+OFFLINE = "offline"
+_MOST_WAITING = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswer:
+    """What became of a call.
+
+    `status` is the charge point's own ("Accepted", "Rejected", …; "answered" where the answer has none),
+    "error: CODE" for a CALLERROR, "no answer" (it was sent, and the time or the connection ended) or
+    "offline" (it was never sent).
+    """
+
+    status: str
+    payload: Payload = field(default_factory=dict)
+
+    @property
+    def is_answered(self) -> bool:
+        """The charge point answered, and not with an error."""
+        return self.status not in (NO_ANSWER, OFFLINE) and not self.status.startswith("error: ")
+
+
+@dataclass(slots=True)
+class _Pending:
+    unique_id: str
+    is_answered: asyncio.Event
+    answer: CallAnswer
+
+
+class OutgoingCalls:
+    """One outstanding CALL per connection (OCPP-J §4.1.1); message ids are never used again (errata 3.1)."""
+
+    def __init__(self, send: Callable[[bytes], Awaitable[bool]], clock: Clock, timeout_s: float) -> None:
+        """`send` gives whether the frame left. `timeout_s`: seconds of the site."""
+        self._send = send
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._pending: _Pending | None = None
+        self._is_closed = False
+
+    async def call(self, action: str, payload: Payload) -> CallAnswer:
+        """Send a CALL when it is its turn, and wait for the answer. The payload is taken as valid."""
+        if self._waiting >= _MOST_WAITING:
+            return CallAnswer("error: too many calls are waiting")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._ask(action, payload)
+        finally:
+            self._waiting -= 1
+
+    def resolve(self, frame: CallResult | CallError) -> None:
+        """Take an answer. One that nobody waits for (late, or never asked) is dropped."""
+        pending = self._pending
+        if pending is None or pending.unique_id != frame.unique_id:
+            return
+        self._pending = None
+        pending.answer = _answer(frame)
+        pending.is_answered.set()
+
+    def close(self) -> None:
+        """The connection is over: no call waits any longer, none is sent."""
+        self._is_closed = True
+        if self._pending is not None:
+            self._pending.is_answered.set()
+            self._pending = None
+
+    async def _ask(self, action: str, payload: Payload) -> CallAnswer:
+        if self._is_closed:
+            return CallAnswer(OFFLINE)
+        pending = _Pending(str(uuid.uuid4()), asyncio.Event(), CallAnswer(NO_ANSWER))
+        self._pending = pending
+        try:
+            if not await self._send(encode_call(pending.unique_id, action, payload)):
+                return CallAnswer(OFFLINE)
+            await self._clock.wait_for(pending.is_answered, self._timeout_s)
+        finally:
+            if self._pending is pending:
+                self._pending = None
+        return pending.answer
+
+
+def _answer(frame: CallResult | CallError) -> CallAnswer:
+    if isinstance(frame, CallError):
+        return CallAnswer(f"error: {fields.text(frame.code, 50)}", {"description": frame.description})
+    return CallAnswer(fields.text(frame.payload.get("status"), 50) or "answered", frame.payload)

@@ -1,0 +1,51 @@
+"""A gateway on a free port, the recording central system behind it, and charge points that hang up in the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ocpp16_doubles import Charger, Dial, Listen, RecordingCentral
+
+from ocpp_server.clock import Clock
+from ocpp_server.ocpp16.gateway import Gateway, GatewayOptions
+
+OPTIONS = GatewayOptions(host="127.0.0.1", port=0)
+
+
+@pytest.fixture
+def central() -> RecordingCentral:
+    return RecordingCentral()
+
+
+@pytest.fixture
+async def listen(central: RecordingCentral) -> AsyncIterator[Listen]:
+    """Give a function that starts a gateway with other options, and a clock of another speed."""
+    async with AsyncExitStack() as stack:
+
+        async def start(factor: float = 1.0, **options: Any) -> Gateway:
+            gateway = Gateway(central, Clock(factor), replace(OPTIONS, **options))
+            await stack.enter_async_context(gateway.listening())
+            return gateway
+
+        yield start
+
+
+@pytest.fixture
+async def gateway(listen: Listen) -> Gateway:
+    return await listen()
+
+
+@pytest.fixture
+async def dial(gateway: Gateway) -> AsyncIterator[Dial]:
+    """Give a function that connects a charge point."""
+    chargers: list[Charger] = []
+
+    async def connect(*arguments: Any, **options: Any) -> Charger:
+        chargers.append(await Charger.dial(options.pop("port", gateway.port), *arguments, **options))
+        return chargers[-1]
+
+    yield connect
+    for charger in chargers:
+        await charger.hang_up()
