@@ -69,8 +69,7 @@ class CentralSystem:
 
         Raises CommitError when the ledger cannot be written; the reply must not be sent then.
         """
-        if self._failure is not None:
-            raise CommitError from self._failure
+        self._check_ledger()
         decision = decide(self.site, command)
         if decision.changes:
             self._apply(decision.changes)
@@ -80,8 +79,7 @@ class CentralSystem:
 
     async def until_durable(self, applied: int) -> None:
         """Wait until this many decisions are durable. Raises CommitError when they never will be."""
-        if self._failure is not None:
-            raise CommitError from self._failure
+        self._check_ledger()
         if self.durable >= applied:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -89,16 +87,25 @@ class CentralSystem:
         await waiter
 
     async def run(self) -> None:
-        """Commit group after group, for ever; raises what the store raised."""
+        """Commit group after group, for ever; raises what the store raised, and CommitError where nothing may follow.
+
+        A cancel ends it after the commit that is under way.
+        """
         while True:
             await self._is_due.wait()
             self._is_due.clear()
+            self._check_ledger()
             await self._commit_pending()
 
     async def flush(self) -> None:
-        """Commit what is left, after `run` was ended."""
-        if self._pending and self._failure is None:
+        """Commit what is left, after `run` was ended. Raises CommitError where nothing may follow."""
+        self._check_ledger()
+        if self._pending:
             await self._commit_pending()
+
+    def _check_ledger(self) -> None:
+        if self._failure is not None:
+            raise CommitError(str(self._failure)) from self._failure
 
     def _apply(self, changes: Sequence[Change]) -> None:
         try:
@@ -116,8 +123,19 @@ class CentralSystem:
     async def _commit_pending(self) -> None:
         group, self._pending = self._pending, []
         applied = self.applied
+        committing = asyncio.ensure_future(self._store.commit(group))
         try:
-            await self._store.commit(group)
+            await asyncio.wait([committing])
+        except asyncio.CancelledError:
+            await asyncio.wait([committing])  # the disk cannot be called back: what it says still counts
+            raise
+        finally:
+            self._conclude(committing, applied)
+
+    def _conclude(self, committing: asyncio.Future[None], applied: int) -> None:
+        """Let go of those who waited for this commit, or fail all who wait."""
+        try:
+            committing.result()
         except BaseException as failure:
             self._fail(failure)
             raise
@@ -131,8 +149,11 @@ class CentralSystem:
 
     def _fail(self, failure: BaseException) -> None:
         self._failure = failure
+        self._is_due.set()  # `run` ends, too
         waiting, self._waiting = self._waiting, []
         for _, waiter in waiting:
             if not waiter.done():
-                waiter.set_exception(CommitError(str(failure)))
+                error = CommitError(str(failure))
+                error.__cause__ = failure
+                waiter.set_exception(error)
                 waiter.exception()  # a waiter that has gone away is no error

@@ -6,7 +6,7 @@ Tags: [CONNECT] [AUTH] [TRANSACTION] [METER] [QUOTA] [STATUS].
 import logging
 
 from ocpp_server.core.changes import PutTransaction
-from ocpp_server.core.commands import Command, MeterValues, RecordStopAttempt
+from ocpp_server.core.commands import Command, StartTransaction, StopTransaction
 from ocpp_server.core.draft import Decision
 from ocpp_server.core.records import EndKind, Note, NoteKind, Transaction
 
@@ -28,13 +28,16 @@ _TAGS = {
     NoteKind.SECURITY: "STATUS",
     NoteKind.MESSAGE: "STATUS",
 }
+_LONGEST_FIELD = 200
+_LONGEST_LINE = 2000
 _WARNINGS = {NoteKind.SET_ASIDE, NoteKind.ORPHAN, NoteKind.STOP_FAILED, NoteKind.SECURITY, NoteKind.CLOSED}
 
 
 def printable(text: str) -> str:
     """The text without control characters, at most 200 characters: what came from outside cannot forge a line."""
-    cut = text if len(text) <= 200 else text[:199] + "…"
-    return cut.encode("unicode_escape").decode("ascii") if not cut.isprintable() else cut
+    cut = text[: _LONGEST_FIELD + 1]
+    safe = cut if cut.isprintable() else cut.encode("unicode_escape").decode("ascii")
+    return safe if len(safe) <= _LONGEST_FIELD else safe[: _LONGEST_FIELD - 1] + "…"
 
 
 def short_tag(id_tag: str) -> str:
@@ -43,17 +46,16 @@ def short_tag(id_tag: str) -> str:
 
 
 def log_decision(command: Command, decision: Decision) -> None:
-    """Log the notes of a decision, and the begin and end of transactions."""
+    """Log the notes of a decision, and the begin and end of transactions. A reading in order is no event."""
     for note in decision.notes:
         _log_note(note)
-    if isinstance(command, MeterValues | RecordStopAttempt):
-        return
-    for change in decision.changes:
-        if isinstance(change, PutTransaction):
-            _log_transaction(change.transaction, is_new=change.transaction.received_at == command.at)
+    if isinstance(command, StartTransaction | StopTransaction):
+        for change in decision.changes:
+            if isinstance(change, PutTransaction):
+                _log_transaction(change.transaction)
 
 
-def _log_transaction(transaction: Transaction, *, is_new: bool) -> None:
+def _log_transaction(transaction: Transaction) -> None:
     if transaction.end_kind is EndKind.STOPPED:
         log.info(
             "[TRANSACTION] ended charge_point=%s connector=%d transaction=%d tag=%s energy_wh=%d reason=%s",
@@ -64,7 +66,7 @@ def _log_transaction(transaction: Transaction, *, is_new: bool) -> None:
             transaction.energy,
             printable(transaction.stop_reason),
         )
-    elif is_new and transaction.is_open:
+    elif transaction.is_open:
         log.info(
             "[TRANSACTION] started charge_point=%s connector=%d transaction=%d tag=%s status=%s",
             printable(transaction.charge_point_id),
@@ -85,4 +87,5 @@ def _log_note(note: Note) -> None:
         fields.append(f"tag={short_tag(note.id_tag)}")
     fields += [f"{name}={printable(value)}" for name, value in note.figures]
     level = logging.WARNING if note.kind in _WARNINGS else logging.INFO
-    log.log(level, "[%s] %s: %s %s", _TAGS[note.kind], note.kind.value, printable(note.text), " ".join(fields))
+    line = " ".join([f"[{_TAGS[note.kind]}]", f"{note.kind.value}:", printable(note.text), *fields])
+    log.log(level, "%s", line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…")

@@ -1,12 +1,13 @@
 """Opens each month exactly once, also after downtime, across daylight saving and with a jumping clock (rule 11).
 
-A gap across a stop of the server is downtime: the month is opened at the start. While the server runs, a wall clock
-that disagrees with the monotonic one is suspect, and so is a gap of more than 400 days: then the month waits and an
-alert says so. A month never rolls back by itself.
+A gap across a stop of the server is downtime: the month is opened at the start. A clock that is before the open month
+or more than 400 days after it at the start, or whose wall time parts from its monotonic time while the server runs, is
+suspect: then the month waits and an alert says so, until the clock agrees again with what it had been trusted for. A
+month never rolls back by itself.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from ocpp_server.central_system import CentralSystem
@@ -20,6 +21,8 @@ ALERT_ID = "clock"
 _LOOK_EVERY_S = 30.0
 _DISAGREEMENT = timedelta(minutes=2)
 _LONGEST_DOWNTIME = timedelta(days=400)
+_EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+"""A clock without a battery starts in 1970."""
 
 
 class MonthClock:
@@ -28,21 +31,13 @@ class MonthClock:
     def __init__(self, central: CentralSystem, clock: Clock) -> None:
         self._central = central
         self._clock = clock
-        self._wall: datetime | None = None
-        self._monotonic = 0.0
+        self._trusted: tuple[datetime, float] | None = None
+        """Wall time and monotonic seconds when both were believed last; None: never since the start."""
         self._is_suspect = False
 
     async def open_at_start(self) -> None:
         """Open the month that it is now, before anything is booked."""
-        now = self._clock.now()
-        self._wall, self._monotonic = now, self._clock.monotonic()
-        opened = self._central.site.open_month
-        month = month_of(now, self._zone)
-        if opened is not None and now - month_start(opened, self._zone) > _LONGEST_DOWNTIME:
-            self._is_suspect = True
-            await self._alert(now, f"{month} is more than 400 days after {opened}, the month that was open")
-        else:
-            await self._open(now, month)
+        await self.look()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -52,39 +47,51 @@ class MonthClock:
 
     async def look(self) -> None:
         """Open the month if a new one has begun and the clock can be believed."""
-        now = self._clock.now()
-        await self._compare_clocks(now)
+        now, monotonic = self._clock.now(), self._clock.monotonic()
         month = month_of(now, self._zone)
-        opened = self._central.site.open_month
-        if opened is not None and month <= opened:
-            if self._is_suspect and month == opened:
-                await self._resolve(now)
+        doubt = self._doubt(now, monotonic, month)
+        if doubt:
+            await self._suspect(now, doubt)
             return
-        if not self._is_suspect:
-            await self._open(now, month)
-
-    async def _compare_clocks(self, now: datetime) -> None:
-        monotonic = self._clock.monotonic()
-        if self._wall is not None:
-            expected = self._wall + timedelta(seconds=monotonic - self._monotonic)
-            if abs(now - expected) > _DISAGREEMENT and month_of(now, self._zone) != self._central.site.open_month:
-                self._is_suspect = True
-                await self._alert(now, f"the clock jumped from {expected:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC")
-        self._wall, self._monotonic = now, monotonic
-
-    async def _open(self, now: datetime, month: Month) -> None:
-        await self._central.handle(OpenMonth(now, month))
-        if self._is_suspect:
-            await self._resolve(now)
-
-    async def _alert(self, now: datetime, text: str) -> None:
-        hint = "no month is opened; set the clock right and restart the server"
-        log.error("[QUOTA] clock suspect text=%r hint=%r", text, hint)
-        await self._central.handle(RaiseAlert(now, ALERT_ID, "clock suspect", f"{text}: {hint}"))
-
-    async def _resolve(self, now: datetime) -> None:
+        self._trusted = now, monotonic
+        opened = self._central.site.open_month
+        if opened is None or month > opened:
+            await self._central.handle(OpenMonth(now, month))
         self._is_suspect = False
-        await self._central.handle(ResolveAlert(now, ALERT_ID))
+        if ALERT_ID in self._central.site.alerts:  # perhaps of the last run
+            await self._central.handle(ResolveAlert(now, ALERT_ID))
+
+    def _doubt(self, now: datetime, monotonic: float, month: Month) -> str:
+        """Why the clock cannot be believed, or a blank. In the open month it can do no harm."""
+        opened = self._central.site.open_month
+        if month == opened:
+            return ""
+        if self._trusted is None:
+            return self._doubt_at_start(now, month, opened)
+        wall, before = self._trusted
+        expected = wall + timedelta(seconds=monotonic - before)
+        if abs(now - expected) <= _DISAGREEMENT:
+            return ""
+        jump = f"the clock jumped from {expected:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC"
+        return f"{jump}; if that is right, restart the server"
+
+    def _doubt_at_start(self, now: datetime, month: Month, opened: Month | None) -> str:
+        if now < _EARLIEST:
+            return f"it cannot be {now:%Y-%m-%d}"
+        if opened is None:
+            return ""
+        if month < opened:
+            return f"{month} is before {opened}, the month that is open"
+        if now - month_start(opened, self._zone) > _LONGEST_DOWNTIME:
+            return f"{month} is more than 400 days after {opened}, the month that is open"
+        return ""
+
+    async def _suspect(self, now: datetime, doubt: str) -> None:
+        if self._is_suspect:
+            return
+        self._is_suspect = True
+        log.error("[QUOTA] clock suspect reason=%r", doubt)
+        await self._central.handle(RaiseAlert(now, ALERT_ID, "clock suspect", f"no month is opened: {doubt}"))
 
     def _until_next_look(self) -> float:
         now = self._clock.now()

@@ -3,6 +3,7 @@
 A view is rendered from memory and carries the number of the last decision in it; it replaces the file only once that
 decision is durable, so a file is never ahead of the ledger. A view that cannot be written is logged and tried again;
 it never fails a message. fsync of file and folder: when a session ends, at a month roll, at the end, once a minute.
+Once a minute, and after a failure, every current view is looked at again, whatever is thought to have changed.
 """
 
 import asyncio
@@ -10,27 +11,36 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
+from typing import get_args
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
 from ocpp_server.core import changes as ch
-from ocpp_server.core.period import Month, month_of
+from ocpp_server.core.period import Month, month_of, month_start
+from ocpp_server.core.records import Transaction
 from ocpp_server.storage import documents
 from ocpp_server.storage.atomic_file import replace_file, sync_file
+from ocpp_server.storage.ledger_load import kept_since
 from ocpp_server.storage.sessions_csv import sessions_csv
 
 log = logging.getLogger(__name__)
 
 _LEAST_SPACING_S = 0.9
 _STATUS_EVERY_S = 10.0
-_SYNC_EVERY_S = 60.0
-_HOURLY_EVERY_S = 60.0
+_MINUTE_S = 60.0
+_ANYTHING: frozenset[type[ch.Change]] = frozenset(get_args(ch.Change))
+_NOT_OF_CHARGERS = {ch.AddNote, ch.AddReading, ch.AddRefusedTag, ch.PutUsers}
+_TOLD_BY_STATUS = {ch.PutAlert, ch.RemoveAlert, ch.PutUsers, ch.PutChargers, ch.AddRefusedTag}
 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What we last put into a file: its digest, and how the file looked to the file system then."""
+    """What we last put into a file: its digest, and how the file looked to the file system then.
+
+    A blank digest: the file is ours, but must be written again.
+    """
 
     digest: str
     identity: tuple[int, int, int]
@@ -57,96 +67,145 @@ class Publisher:
         self._users_report = users_report
         self._changed = asyncio.Event()
         self._dirty: set[type[ch.Change]] = set()
-        self._months: set[Month] = set()
-        self._late_months: set[Month] = set()
+        self._session_months: set[Month] = set()
+        self._booked_months: set[Month] = set()
+        self._hourly_months: set[Month] = set()
+        self._ended_in: dict[int, Month] = {}
+        self._is_complete = False
         self._is_sync_due = True
-        self._last_sync = self._last_hourly = self._last_status = float("-inf")
+        self._last_minute = self._last_status = float("-inf")
         self._written: dict[Path, _Written] = {}
         self._is_writing = asyncio.Lock()
         self.last_error = ""
+        self._reasons: frozenset[str] = frozenset()
+        for transaction in central.site.transactions.values():
+            self._mark_session(transaction)
         central.listen(self._mark)
 
     async def run(self) -> None:
         """Publish whenever something changed, and the server's own status every ten seconds."""
-        loop = asyncio.get_running_loop()
+        factor = self._clock.factor
         while True:
-            began = loop.time()
+            began = self._real_s()
             await self.publish()
-            await asyncio.sleep(max(0.0, _LEAST_SPACING_S - (loop.time() - began)))
-            await self._clock.wait_for(self._changed, _STATUS_EVERY_S * self._clock.factor)
+            await self._clock.sleep((began + _LEAST_SPACING_S - self._real_s()) * factor)
+            await self._clock.wait_for(self._changed, _STATUS_EVERY_S * factor)
 
     async def publish(self, *, is_final: bool = False) -> None:
         """Write every view that differs from its file. `is_final`: all of them, and durably."""
         async with self._is_writing:
             self._changed.clear()
             applied = self._central.applied
-            now = asyncio.get_running_loop().time()
-            is_synced = is_final or self._is_sync_due or now - self._last_sync >= _SYNC_EVERY_S
-            views = list(self._render(now, is_final=is_final))
+            now = self._real_s()
+            is_whole = is_final or not self._is_complete
+            is_minute = is_whole or now - self._last_minute >= _MINUTE_S
+            is_synced = is_minute or self._is_sync_due
+            self._is_complete = self._is_sync_due = False
+            if is_minute:
+                self._last_minute = now
+            views = list(self._render(now, is_minute=is_minute, is_whole=is_whole))
             await self._central.until_durable(applied)
-            failures = await asyncio.to_thread(self._write_all, views, is_synced)
-            self._remember(failures, now, is_synced=is_synced)
+            self._remember(await self._write_in_thread(views, is_synced=is_synced))
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file as last written, by name: a later difference is a hand edit."""
-        return {str(path.relative_to(self._data_dir)): written.digest for path, written in self._written.items()}
+        written = list(self._written.items())
+        return {str(path.relative_to(self._data_dir)): entry.digest for path, entry in written}
+
+    def _real_s(self) -> float:
+        return self._clock.monotonic() / self._clock.factor
 
     def _mark(self, changes: Sequence[ch.Change]) -> None:
         for change in changes:
             self._dirty.add(type(change))
-            if isinstance(change, ch.PutTransaction) and change.transaction.ended_at is not None:
-                self._months.add(month_of(change.transaction.ended_at, self._central.site.policy.zone))
-                self._is_sync_due = True
+            if isinstance(change, ch.PutTransaction):
+                self._mark_session(change.transaction)
             elif isinstance(change, ch.AddBooking):
-                self._late_months.add(change.booking.month)
+                self._booked_months.add(change.booking.month)
+                self._hourly_months.add(change.booking.month)
             elif isinstance(change, ch.PutOpenMonth):
                 self._is_sync_due = True
         self._changed.set()
 
-    def _render(self, now: float, *, is_final: bool) -> Iterator[tuple[Path, bytes]]:
-        """The views that may have changed, as bytes. No await: all of them show the same state."""
-        site, folder = self._central.site, self._data_dir
-        dirty, self._dirty = self._dirty, set()
-        is_first = not self._written or is_final
-        wall = self._clock.now()
-        if is_first or dirty & {ch.AddBooking, ch.PutOpenMonth}:
-            yield folder / "energy_usage.json", documents.energy_usage(site, site.open_month)
-            yield from self._closed_months(is_first=is_first)
-        if is_first or dirty & {ch.PutTransaction, ch.PutUsers, ch.AddBooking, ch.PutChargePoint}:
-            yield folder / "active_transactions.json", documents.active_transactions(site, wall)
-        if is_first or dirty - {ch.AddNote, ch.AddReading, ch.AddRefusedTag, ch.PutUsers}:
-            yield folder / "charger_status.json", documents.charger_status(site)
-        if is_first or dirty & {ch.AddReading, ch.PutChargers}:
-            yield folder / "meter_data_log.json", documents.meter_data_log(site)
-        if is_first or dirty & {ch.PutAlert, ch.RemoveAlert}:
-            yield folder / "alerts.json", documents.alerts(site)
-        if is_first or dirty & {ch.PutUsers, ch.PutChargers, ch.AddRefusedTag}:
-            yield folder / "users_report.json", self._users_report()
-        yield from self._sessions(is_first=is_first)
-        if is_first or now - self._last_hourly >= _HOURLY_EVERY_S:
-            self._last_hourly = now
-            for month in sorted(self._late_months | ({site.open_month} if site.open_month else set())):
-                yield self._archive / f"energy_hourly-{month}.json", documents.energy_hourly(site, month)
-            self._late_months.clear()
-        if is_first or now - self._last_status >= _STATUS_EVERY_S / 2 or dirty & {ch.PutAlert, ch.RemoveAlert}:
-            self._last_status = now
-            yield folder / "server_status.json", self._status()
+    def _mark_session(self, transaction: Transaction) -> None:
+        """The month in which it ended, and the one in which it was thought to have ended before."""
+        before = self._ended_in.pop(transaction.transaction_id, None)
+        if before is not None:
+            self._session_months.add(before)
+        if transaction.ended_at is not None:
+            month = month_of(transaction.ended_at, self._central.site.policy.zone)
+            self._ended_in[transaction.transaction_id] = month
+            self._session_months.add(month)
+            self._is_sync_due = True
 
-    def _closed_months(self, *, is_first: bool) -> Iterator[tuple[Path, bytes]]:
+    def _render(self, now: float, *, is_minute: bool, is_whole: bool) -> Iterator[tuple[Path, bytes]]:
+        """The views that may have changed, as bytes. No await: all of them show the same state."""
+        dirty, self._dirty = self._dirty, set()
+        yield from self._current(_ANYTHING if is_minute else dirty)
+        yield from self._closed_months(is_whole=is_whole or ch.PutOpenMonth in dirty)
+        yield from self._sessions(is_whole=is_whole)
+        if is_minute:
+            yield from self._hourly(is_whole=is_whole)
+        if is_minute or now - self._last_status >= _STATUS_EVERY_S / 2 or dirty & _TOLD_BY_STATUS:
+            self._last_status = now
+            yield self._data_dir / "users_report.json", self._users_report()
+            yield self._data_dir / "server_status.json", self._status()
+
+    def _current(self, dirty: frozenset[type[ch.Change]] | set[type[ch.Change]]) -> Iterator[tuple[Path, bytes]]:
+        site, folder = self._central.site, self._data_dir
+        if dirty & {ch.AddBooking, ch.PutOpenMonth}:
+            yield folder / "energy_usage.json", documents.energy_usage(site, site.open_month)
+        if dirty & {ch.PutTransaction, ch.PutUsers, ch.AddBooking, ch.PutChargePoint, ch.PutOpenMonth}:
+            yield folder / "active_transactions.json", documents.active_transactions(site, self._clock.now())
+        if dirty - _NOT_OF_CHARGERS:
+            yield folder / "charger_status.json", documents.charger_status(site)
+        if dirty & {ch.AddReading, ch.PutChargers}:
+            yield folder / "meter_data_log.json", documents.meter_data_log(site)
+        if dirty & {ch.PutAlert, ch.RemoveAlert}:
+            yield folder / "alerts.json", documents.alerts(site)
+
+    def _closed_months(self, *, is_whole: bool) -> Iterator[tuple[Path, bytes]]:
         site = self._central.site
-        months = {month for month, _ in site.usage} if is_first else set(self._late_months)
-        if site.open_month is not None:
-            for month in sorted(month for month in months if month < site.open_month):
+        months, self._booked_months = self._booked_months, set()
+        if is_whole:
+            months |= {month for month, _ in site.usage}
+        for month in sorted(months):
+            if site.open_month is not None and month < site.open_month:
                 yield self._archive / f"energy_usage-{month}.json", documents.energy_usage(site, month)
 
-    def _sessions(self, *, is_first: bool) -> Iterator[tuple[Path, bytes]]:
+    def _sessions(self, *, is_whole: bool) -> Iterator[tuple[Path, bytes]]:
         site = self._central.site
-        months, self._months = self._months, set()
-        if is_first:
-            ends = (t.ended_at for t in site.transactions.values() if t.ended_at is not None)
-            months |= {month_of(ended, site.policy.zone) for ended in ends}
+        months, self._session_months = self._session_months, set()
+        if is_whole:
+            self._ended_in = {number: month for number, month in self._ended_in.items() if number in site.transactions}
+            months |= set(self._ended_in.values())
         for month in sorted(months):
-            yield self._archive / f"sessions-{month}.csv", sessions_csv(site, month)
+            if self._is_in_memory(month):
+                yield self._archive / f"sessions-{month}.csv", sessions_csv(site, month)
+
+    def _hourly(self, *, is_whole: bool) -> Iterator[tuple[Path, bytes]]:
+        site = self._central.site
+        months, self._hourly_months = self._hourly_months, set()
+        if site.open_month is not None:
+            months.add(site.open_month)
+        if is_whole:
+            months |= {month_of(hour, site.policy.zone) for _, hour in site.energy_by_hour}
+        for month in sorted(months):
+            if self._is_in_memory(month):
+                yield self._archive / f"energy_hourly-{month}.json", documents.energy_hourly(site, month)
+
+    def _is_in_memory(self, month: Month) -> bool:
+        """All of the month, so that its file may be written anew: older sessions and hours are in the ledger alone."""
+        return month_start(month, self._central.site.policy.zone) >= kept_since(self._clock.now())
+
+    async def _write_in_thread(self, views: list[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
+        writing = asyncio.ensure_future(asyncio.to_thread(self._write_all, views, is_synced))
+        try:
+            await asyncio.wait([writing])
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])  # the thread goes on, and must not meet the next one at the same files
+            raise
+        return writing.result()
 
     def _write_all(self, views: list[tuple[Path, bytes]], is_synced: bool) -> dict[Path, OSError]:
         failures: dict[Path, OSError] = {}
@@ -167,7 +226,8 @@ class Publisher:
             try:
                 sync_file(path)
                 self._written[path] = replace(self._written[path], is_synced=True)
-            except OSError as failure:
+            except OSError as failure:  # a second fsync would succeed and prove nothing: a new file is needed
+                self._written[path] = replace(self._written[path], digest="")
                 failures[path] = failure
         return failures
 
@@ -180,15 +240,27 @@ class Publisher:
             return
         if before is not None and identity is not None and not is_untouched:
             self._set_aside(path)
-        path.parent.mkdir(mode=0o750, exist_ok=True)
-        replace_file(path, content, is_synced=is_synced)
-        written = _identity(path)
-        if written is not None:
-            self._written[path] = _Written(digest, written, is_synced)
+            identity = None
+        if path.parent == self._archive:
+            self._archive.mkdir(mode=0o750, exist_ok=True)
+        try:
+            replace_file(path, content, is_synced=is_synced)
+        except OSError:
+            if _identity(path) != identity:  # it is in place, but perhaps not durable
+                self._note_written(path, "", is_synced=False)
+            raise
+        self._note_written(path, digest, is_synced=is_synced)
+
+    def _note_written(self, path: Path, digest: str, *, is_synced: bool) -> None:
+        identity = _identity(path)
+        if identity is not None:
+            self._written[path] = _Written(digest, identity, is_synced)
 
     def _set_aside(self, path: Path) -> None:
         """Somebody edited a view while the server runs: keep the edit, an editor's old copy must not take back use."""
-        kept = path.with_name(f"{path.name}.set-aside-{self._clock.now():%Y%m%dT%H%M%SZ}")
+        name = f"{path.name}.set-aside-{self._clock.now():%Y%m%dT%H%M%SZ}"
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        kept = next(target for target in map(path.with_name, names) if _identity(target) is None)
         path.rename(kept)
         log.warning(
             "[QUOTA] edit set aside file=%s hint=%s",
@@ -196,32 +268,24 @@ class Publisher:
             "book a correction instead: python -m ocpp_server adjust TAG KWH --reason TEXT",
         )
 
-    def _remember(self, failures: dict[Path, OSError], now: float, *, is_synced: bool) -> None:
-        if is_synced:
-            self._is_sync_due = bool(failures)
-            self._last_sync = now
-        text = "; ".join(f"{path.name}: {failure.strerror or failure}" for path, failure in failures.items())
-        if text != self.last_error:
-            if text:
-                log.error("[STATUS] files not written error=%s", text)
-            else:
-                log.info("[STATUS] files written again")
-            self.last_error = text
-        if failures:
-            self._dirty |= {
-                ch.AddBooking,
-                ch.PutTransaction,
-                ch.PutChargePoint,
-                ch.AddReading,
-                ch.PutUsers,
-                ch.PutAlert,
-            }
-            self._changed.set()
+    def _remember(self, failures: dict[Path, OSError]) -> None:
+        """Tell what could not be written, once while it lasts; everything is written again then."""
+        self._is_complete = not failures
+        self._is_sync_due = self._is_sync_due or bool(failures)
+        names: dict[str, list[str]] = {}
+        for path, failure in failures.items():
+            names.setdefault(failure.strerror or str(failure), []).append(path.name)
+        self.last_error = "; ".join(f"{reason}: {', '.join(files)}" for reason, files in names.items())
+        if names and names.keys() != self._reasons:
+            log.error("[STATUS] files not written error=%s", self.last_error)
+        elif self._reasons and not names:
+            log.info("[STATUS] files written again")
+        self._reasons = frozenset(names)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
     try:
-        seen = path.stat()
+        seen = path.lstat()
     except FileNotFoundError:
         return None
     return seen.st_ino, seen.st_mtime_ns, seen.st_size

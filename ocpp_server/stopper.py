@@ -13,6 +13,7 @@ from ocpp_server.clock import Clock
 from ocpp_server.core.commands import CloseStale, OrderStops, RecordStopAttempt
 from ocpp_server.core.records import Transaction
 from ocpp_server.core.stops import ACCEPTED, FAILURES_BEFORE_ALERT, due_attempts, due_stops, next_look
+from ocpp_server.event_log import printable
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ Escalation: TypeAlias = Literal["none", "profile", "reset"]
 
 _LONGEST_SLEEP_S = 10.0
 _SHORTEST_SLEEP_S = 0.05
+_LOOK_WHILE_ASKING_S = 1.0
 _STALE_EVERY_S = 30.0
 _FAILURES_BEFORE_RESET = 5
 
@@ -83,15 +85,21 @@ class Stopper:
         now = self._clock.now()
         until = next_look(self._central.site, now)
         seconds = _LONGEST_SLEEP_S if until is None else (until - now).total_seconds()
-        await asyncio.sleep(_SHORTEST_SLEEP_S)  # many changes in a row are one look
-        await self._clock.wait_for(self._changed, min(max(seconds, 0.0), _LONGEST_SLEEP_S))
+        if seconds <= 0:  # what is due is being asked for, and its answer wakes us
+            seconds = _LOOK_WHILE_ASKING_S
+        await self._clock.sleep(_SHORTEST_SLEEP_S * self._clock.factor)  # many changes in a row are one look
+        await self._clock.wait_for(self._changed, min(seconds, _LONGEST_SLEEP_S))
 
     async def _stop(self, transaction: Transaction) -> None:
         charge_point_id, number = transaction.charge_point_id, transaction.transaction_id
-        log.info("[QUOTA] stopping charge_point=%s transaction=%d", charge_point_id, number)
-        result = await self._calls.remote_stop_transaction(charge_point_id, number)
-        await self._central.handle(RecordStopAttempt(self._clock.now(), number, result, has_failed=result != ACCEPTED))
-        await self._escalate(number)
+        log.info("[QUOTA] stopping charge_point=%s transaction=%d", printable(charge_point_id), number)
+        try:
+            result = await self._calls.remote_stop_transaction(charge_point_id, number)
+            has_failed = result != ACCEPTED
+            await self._central.handle(RecordStopAttempt(self._clock.now(), number, result, has_failed))
+            await self._escalate(number)
+        finally:
+            del self._attempts[number]  # the next attempt is another task
 
     async def _escalate(self, number: int) -> None:
         """After the third failure take the power away, then reset the charge point, as far as the site allows it."""
@@ -117,7 +125,7 @@ class Stopper:
         log.warning(
             "[QUOTA] stop not obeyed escalation=%s charge_point=%s transaction=%d result=%s",
             action,
-            transaction.charge_point_id,
+            printable(transaction.charge_point_id),
             transaction.transaction_id,
-            result,
+            printable(result),
         )

@@ -1,6 +1,6 @@
 """The routes of the control API: liveness, stopping a transaction, booking a correction.
 
-Everything but /livez needs the bearer token, also on loopback.
+Everything but /livez needs the bearer token, also on loopback. Errors are problem documents (RFC 9457).
 """
 
 import hmac
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from ocpp_server.central_system import CommitError
 from ocpp_server.clock import Clock
 from ocpp_server.core.commands import Adjust, Command, Reply, RequestStop, Unknown
 from ocpp_server.core.energy import EnergyUnit, parse_number, to_wh
@@ -21,6 +22,11 @@ from ocpp_server.core.users import IdTag
 
 _LARGEST_BODY = 64 * 1024
 _LARGEST_ADJUSTMENT_KWH = Decimal(1_000_000)
+_LONGEST_ID_TAG = 100
+_LONGEST_REASON = 500
+_LONGEST_NAME = 100
+_LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -39,13 +45,15 @@ class ControlApi:
         self._central = central
         self._clock = clock
         self._token = token
+        self._host = ""
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
         """Serve while the block runs; gives the port. Raises OSError if the port cannot be opened."""
-        application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._check_token])
+        self._host = host.casefold()
+        application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._problems, self._check_token])
         application.router.add_get("/livez", self._live)
-        application.router.add_post("/api/v1/transactions/{transaction_id:[0-9]+}/stop", self._stop)
+        application.router.add_post("/api/v1/transactions/{transaction_id:[0-9]{1,10}}/stop", self._stop)
         application.router.add_post("/api/v1/adjustments", self._adjust)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
@@ -57,12 +65,29 @@ class ControlApi:
             await runner.cleanup()
 
     @web.middleware
+    async def _problems(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The one place where an error becomes a status."""
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _problem(error.status, error.reason)
+        except CommitError:
+            return _problem(503, "the ledger cannot be written; nothing was changed")
+
+    @web.middleware
     async def _check_token(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self._is_expected_host(request.host):
+            return _problem(403, "this API answers only under the name of this machine's loopback")
         given = request.headers.get("Authorization", "").encode("utf-8", "replace")
         wanted = f"Bearer {self._token}".encode()
         if request.path != "/livez" and not hmac.compare_digest(given, wanted):
             return _problem(401, "the bearer token of the file api_token is needed")
         return await handler(request)
+
+    def _is_expected_host(self, host: str) -> bool:
+        """A page in a browser could reach us under its own name (DNS rebinding, T20)."""
+        name = host.rsplit(":", 1)[0].strip("[]").casefold()
+        return name in _LOCAL_HOSTS or name == self._host or self._host in _WILDCARDS
 
     async def _live(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"})
@@ -70,7 +95,7 @@ class ControlApi:
     async def _stop(self, request: web.Request) -> web.Response:
         """202: the wish is durable; the stopper carries it out."""
         number = int(request.match_info["transaction_id"])
-        by = request.headers.get("X-Requested-By", "operator")[:100]
+        by = _plain(request.headers.get("X-Requested-By", "")).strip()[:_LONGEST_NAME] or "operator"
         reply = await self._central.handle(RequestStop(self._now(), number, by))
         if isinstance(reply, Unknown):
             return _problem(404, reply.text)
@@ -79,9 +104,11 @@ class ControlApi:
     async def _adjust(self, request: web.Request) -> web.Response:
         """201: the correction is in the books."""
         try:
-            command = adjustment(await request.json(), self._now())
-        except (json.JSONDecodeError, UnicodeDecodeError):
+            body = json.loads(await request.read())
+        except (ValueError, RecursionError):  # also bytes of no known encoding, and numbers of 5000 digits
             return _problem(400, "the body must be JSON")
+        try:
+            command = adjustment(body, self._now())
         except ValueError as error:
             return _problem(422, str(error))
         await self._central.handle(command)
@@ -98,15 +125,29 @@ def adjustment(body: Any, at: datetime) -> Adjust:
     """
     if not isinstance(body, dict):
         raise ValueError("expected an object with id_tag, kwh and reason")
-    id_tag, reason, by = (str(body.get(key) or "").strip() for key in ("id_tag", "reason", "by"))
+    id_tag, reason, by = (_text(body, key) for key in ("id_tag", "reason", "by"))
     kwh = parse_number(body.get("kwh"))
-    if not id_tag:
-        raise ValueError("id_tag is missing")
-    if kwh is None or kwh == 0 or abs(kwh) > _LARGEST_ADJUSTMENT_KWH:
+    if not id_tag or len(id_tag) > _LONGEST_ID_TAG:
+        raise ValueError(f"id_tag is missing, or longer than {_LONGEST_ID_TAG} characters")
+    if kwh is None or abs(kwh) > _LARGEST_ADJUSTMENT_KWH or to_wh(kwh, EnergyUnit.KWH) == 0:
         raise ValueError(f"kwh {str(body.get('kwh'))[:40]!r} is not a number of kWh other than 0")
     if not reason:
         raise ValueError("reason is missing: it stays in the books")
-    return Adjust(at, IdTag(id_tag), to_wh(kwh, EnergyUnit.KWH), reason[:500], (by or "operator")[:100])
+    wh = to_wh(kwh, EnergyUnit.KWH)
+    return Adjust(at, IdTag(id_tag), wh, reason[:_LONGEST_REASON], by[:_LONGEST_NAME] or "operator")
+
+
+def _text(body: dict[str, Any], key: str) -> str:
+    """A text of the body, blank where it is missing. Raises ValueError for anything else."""
+    value = body.get(key) or ""
+    if not isinstance(value, str) or value != _plain(value):
+        raise ValueError(f"{key} is not text")
+    return value.strip()
+
+
+def _plain(text: str) -> str:
+    """Without lone surrogates, which are no text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _problem(status: int, detail: str) -> web.Response:

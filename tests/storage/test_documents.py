@@ -8,12 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core.energy import Wh
-from ocpp_server.core.period import Month, Moment
+from ocpp_server.core.period import Moment, Month
+from ocpp_server.core.quota import stop_time
 from ocpp_server.core.records import (
     Admission,
     Alert,
@@ -152,7 +153,7 @@ def test_energy_usage_has_the_kwh_of_each_tag_in_the_month() -> None:
 
 def test_active_transactions_show_the_running_sessions() -> None:
     """The fixed keys with their units, and what this project added (data-files)."""
-    made = site(users(), ch.PutTransaction(transaction()), ch.PutChargePoint(charge_point()))
+    made = site(users(), ch.PutTransaction(transaction(flow_w=None)), ch.PutChargePoint(charge_point()))
 
     assert json.loads(documents.active_transactions(made, NOW)) == {
         "1234567890": {
@@ -167,9 +168,20 @@ def test_active_transactions_show_the_running_sessions() -> None:
             "power_w": 7200,
             "last_update": "2025-01-15T10:35:00Z",
             "state": "charging",
-            "forecast_stop": "2025-01-16T07:24:58Z",
+            "forecast_stop": None,
         }
     }
+
+
+def test_the_forecast_is_when_the_stop_will_be_sent() -> None:
+    """Time or null (data-files)."""
+    made = site(users(), ch.PutTransaction(transaction()), ch.PutChargePoint(charge_point()))
+    (user,) = made.users.users.values()
+    expected = stop_time(made, made.transactions[1234567890], user, NOW)
+
+    assert expected is not None
+    row = json.loads(documents.active_transactions(made, NOW))["1234567890"]
+    assert row["forecast_stop"] == documents.stamp(expected)
 
 
 def test_a_session_that_has_ended_is_not_active() -> None:
@@ -367,7 +379,9 @@ def test_hourly_energy_is_by_charger_and_hour_and_by_tag_and_day() -> None:
     made = site(
         booking(1, 1_000, hour=first, month=october, day="2026-10-25", charge_point_id="CP1"),
         booking(2, 2_000, hour=first + timedelta(hours=1), month=october, day="2026-10-25", charge_point_id="CP1"),
-        booking(3, 500, hour=first + timedelta(days=10), month=Month("2026-11"), day="2026-11-04"),
+        booking(
+            3, 500, hour=first + timedelta(days=10), month=Month("2026-11"), day="2026-11-04", charge_point_id="CP1"
+        ),
         booking(4, 500, hour=first, month=october, day="2026-10-25", id_tag=IdTag("")),
         zone="Europe/Berlin",
     )
@@ -408,6 +422,7 @@ def test_alerts_are_listed_oldest_first() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**12), 10**12))
 def test_kwh_are_exact_to_the_wh(wh: int) -> None:
     """At most three decimals, and nothing is lost on the way to a file and back."""
@@ -456,6 +471,7 @@ def test_no_name_breaks_a_file(text: str) -> None:
         assert b"\x1b" not in content
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=()), min_size=1, max_size=20))
 def test_no_text_at_all_breaks_a_file(text: str) -> None:
     """Whatever JSON can spell."""
