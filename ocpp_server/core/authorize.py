@@ -1,5 +1,6 @@
 """May this tag charge here and now (rules 13 to 17)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,8 +35,19 @@ def authorize(site: Site, command: Authorize) -> Decision:
     return draft.decide(Authorized(id_tag_info(charge_point, verdict.user, verdict.status, command.at)))
 
 
-def judge(site: Site, charge_point: ChargePoint, id_tag: str, at: datetime, *, is_start: bool = False) -> Verdict:
-    """The verdict on a tag at a charge point. `is_start`: also count the account's open sessions."""
+def judge(
+    site: Site,
+    charge_point: ChargePoint,
+    id_tag: str,
+    at: datetime,
+    *,
+    is_start: bool = False,
+    ending: Collection[int] = (),
+) -> Verdict:
+    """The verdict on a tag at a charge point. `is_start`: also count the account's open sessions.
+
+    `ending` are the transactions that this start closes: they neither reserve energy nor count as open.
+    """
     if charge_point.admission is Admission.PENDING:
         return Verdict(AuthorizationStatus.INVALID, "charge point is not approved yet")
     if charge_point.booted_at is None:
@@ -44,29 +56,43 @@ def judge(site: Site, charge_point: ChargePoint, id_tag: str, at: datetime, *, i
     user = find_user(site, id_tag)
     if access is Access.FREE:
         return Verdict(AuthorizationStatus.ACCEPTED, "charge point is free", user)
-    if user is None:
-        return Verdict(AuthorizationStatus.INVALID, "unknown tag")
-    return _judge_user(site, user, access, at, is_start=is_start)
-
-
-def _judge_user(site: Site, user: User, access: Access, at: datetime, *, is_start: bool) -> Verdict:
     if access is Access.CLOSED:
         return Verdict(AuthorizationStatus.BLOCKED, "charge point is closed", user)
+    if user is None:
+        return Verdict(AuthorizationStatus.INVALID, "unknown tag")
+    verdict = _judge_user(site, user, at, ending)
+    if is_start and verdict.status is AuthorizationStatus.ACCEPTED:
+        return _judge_sessions(site, user, ending) or verdict
+    return verdict
+
+
+def _judge_user(site: Site, user: User, at: datetime, ending: Collection[int]) -> Verdict:
     if user.blocked:
         return Verdict(AuthorizationStatus.BLOCKED, "user is blocked", user)
     if is_expired(user, at.astimezone(site.policy.zone).date()):
         figures = (("expiry_date", user.expiry_date),)
         return Verdict(AuthorizationStatus.EXPIRED, "card has expired", user, figures)
-    left = allowance(site, user, at)
+    left = allowance(site, user, at, ending)
     figures_wh = (("quota_wh", left.quota), ("used_wh", left.used), ("unreported_wh", left.unreported))
     if left.is_used_up:
         return Verdict(AuthorizationStatus.BLOCKED, "quota is used up", user, figures_wh)
-    most = site.policy.max_sessions_per_account
-    sessions = sum(not session.is_stale for session in sessions_of(site, user.account))
-    if is_start and most and sessions >= most:
-        figures_sessions = (("sessions", sessions), ("most", most))
-        return Verdict(AuthorizationStatus.CONCURRENT_TX, "account is charging already", user, figures_sessions)
     return Verdict(AuthorizationStatus.ACCEPTED, "allowed", user, figures_wh)
+
+
+def _judge_sessions(site: Site, user: User, ending: Collection[int]) -> Verdict | None:
+    """ConcurrentTx, or None. A ghost must not lock its driver out: refused, stale and ending sessions do not count."""
+    most = site.policy.max_sessions_per_account
+    charging = [
+        session
+        for session in sessions_of(site, user.account)
+        if session.status is AuthorizationStatus.ACCEPTED
+        and not session.is_stale
+        and session.transaction_id not in ending
+    ]
+    if not most or len(charging) < most:
+        return None
+    figures = (("sessions", len(charging)), ("most", most))
+    return Verdict(AuthorizationStatus.CONCURRENT_TX, "account is charging already", user, figures)
 
 
 def access_of(site: Site, charge_point_id: str) -> Access:

@@ -10,7 +10,7 @@ from ocpp_server.core.authorize import authorize
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.meter_values import meter_values
 from ocpp_server.core.period import CLOCK_TOLERANCE, Gap, parse_timestamp, split_by_hour
-from ocpp_server.core.quota import account_of
+from ocpp_server.core.quota import WARNINGS, account_of, warning_id
 from ocpp_server.core.records import (
     Admission,
     Alert,
@@ -65,8 +65,8 @@ def decide(site: Site, command: cmd.Command) -> Decision:
             return record_stop_attempt(site, command)
         case cmd.CloseStale():
             return close_stale(site, command)
-        case cmd.ReplaceUsers(_, table):
-            return Decision(cmd.Done(), (ch.PutUsers(table),))
+        case cmd.ReplaceUsers():
+            return _replace_users(site, command)
         case cmd.ReplaceChargers(_, rows):
             return Decision(cmd.Done(), (ch.PutChargers(rows),))
         case cmd.OpenMonth():
@@ -87,7 +87,7 @@ def _seen(site: Site, charge_point_id: str, at: datetime, decision: Decision) ->
     last = site.last_seen.get(charge_point_id)
     if last is not None and timedelta(0) <= at - last < _SEEN_EVERY:
         return decision
-    return replace(decision, changes=(*decision.changes, ch.PutSeen(charge_point_id, at, None)))
+    return Decision(decision.reply, (*decision.changes, ch.PutSeen(charge_point_id, at, None)), decision.notes)
 
 
 def _connect(site: Site, command: cmd.Connect) -> Decision:
@@ -95,9 +95,9 @@ def _connect(site: Site, command: cmd.Connect) -> Decision:
     known = site.charge_points.get(command.charge_point_id)
     if known is None:
         known = ChargePoint(command.charge_point_id, first_seen=command.at, gaps=(Gap(None, command.at),))
-    elif known.connected_since is None:
+    else:
         last = site.last_seen.get(command.charge_point_id, known.first_seen)
-        if command.at - last >= _SHORTEST_GAP:
+        if command.at - last >= _SHORTEST_GAP:  # also after a kill, when nobody saw the socket close
             known = replace(known, gaps=(*known.gaps, Gap(last, command.at))[-_MOST_GAPS:])
     connected = replace(known, connected_since=command.at)
     seen = ch.PutSeen(command.charge_point_id, command.at, None)
@@ -105,11 +105,11 @@ def _connect(site: Site, command: cmd.Connect) -> Decision:
 
 
 def _disconnect(site: Site, command: cmd.Disconnect) -> Decision:
+    """The socket is gone; since when nobody knows, so the gap begins where the charge point was last heard of."""
     known = site.charge_points.get(command.charge_point_id)
     if known is None or known.connected_since is None:
         return Decision(cmd.Done())
-    seen = ch.PutSeen(command.charge_point_id, command.at, None)
-    return Decision(cmd.Done(), (ch.PutChargePoint(replace(known, connected_since=None)), seen))
+    return Decision(cmd.Done(), (ch.PutChargePoint(replace(known, connected_since=None)),))
 
 
 def _boot(site: Site, command: cmd.BootNotification) -> Decision:
@@ -164,12 +164,26 @@ def _configuration(site: Site, command: cmd.RecordConfiguration) -> Decision:
     return draft.decide(cmd.Done())
 
 
+def _replace_users(site: Site, command: cmd.ReplaceUsers) -> Decision:
+    """Put a new table in force; whose quota changed is warned anew."""
+    draft = Draft(site, command.at)
+    draft.put(ch.PutUsers(command.table))
+    quotas = {user.account: user.quota for user in command.table.users.values()}
+    for user in site.users.users.values():
+        if quotas.get(user.account) != user.quota:
+            draft.resolve(warning_id(user.account))
+    return draft.decide(cmd.Done())
+
+
 def _open_month(site: Site, command: cmd.OpenMonth) -> Decision:
     """Open a month exactly once; never an earlier one (rule 11)."""
     draft = Draft(site, command.at)
     if site.open_month is not None and command.month <= site.open_month:
         return draft.decide(cmd.Done())
     draft.put(ch.PutOpenMonth(command.month))
+    for alert in site.alerts.values():
+        if alert.kind in WARNINGS:
+            draft.resolve(alert.alert_id)
     draft.note(NoteKind.MONTH, "month opened", figures={"month": command.month, "closed": site.open_month})
     return draft.decide(cmd.Done())
 

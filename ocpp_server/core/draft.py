@@ -6,6 +6,7 @@ A draft reads the site and never alters it; numbers of new entries go on from th
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypedDict, Unpack
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core.commands import Reply
@@ -15,6 +16,7 @@ from ocpp_server.core.records import (
     Booking,
     BookingKind,
     ChargePoint,
+    EndKind,
     Note,
     NoteKind,
     Reading,
@@ -23,6 +25,17 @@ from ocpp_server.core.records import (
 )
 from ocpp_server.core.site import Site
 from ocpp_server.core.users import IdTag
+
+_STATE_EVERY = timedelta(hours=1)
+
+
+class NoteDetails(TypedDict, total=False):
+    """What a note says beside its text; a transaction fills in all but the figures."""
+
+    charge_point_id: str
+    connector_id: int | None
+    id_tag: str
+    figures: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +48,7 @@ class Decision:
 
 
 class Draft:
-    """Collects the changes of one decision. Later rules see what earlier ones drafted through `transaction` and
-    `charge_point`.
-    """
+    """Collects the changes of one decision. Records that are not put yet are handed from rule to rule."""
 
     def __init__(self, site: Site, at: datetime) -> None:
         self.site = site
@@ -48,6 +59,7 @@ class Draft:
         self._reading_number = site.next_reading_number
         self._note_number = site.next_note_number
         self._keys: set[str] = set()
+        self._booked: dict[tuple[Month, IdTag], Wh] = {}
 
     def decide(self, reply: Reply) -> Decision:
         """The finished decision."""
@@ -58,42 +70,59 @@ class Draft:
         self.changes.append(change)
 
     def note(
-        self,
-        kind: NoteKind,
-        text: str,
-        transaction: Transaction | None = None,
-        *,
-        charge_point_id: str = "",
-        connector_id: int | None = None,
-        id_tag: str = "",
-        figures: Mapping[str, object] | None = None,
+        self, kind: NoteKind, text: str, transaction: Transaction | None = None, **details: Unpack[NoteDetails]
     ) -> None:
         """Draft a note; a transaction fills in what it knows."""
         note = Note(
             kind=kind,
             at=self.at,
             text=text,
-            charge_point_id=transaction.charge_point_id if transaction else charge_point_id,
-            connector_id=transaction.connector_id if transaction else connector_id,
+            charge_point_id=transaction.charge_point_id if transaction else details.get("charge_point_id", ""),
+            connector_id=transaction.connector_id if transaction else details.get("connector_id"),
             transaction_id=transaction.transaction_id if transaction else None,
-            id_tag=transaction.id_tag if transaction else id_tag,
-            figures=tuple((name, str(value)) for name, value in (figures or {}).items()),
+            id_tag=transaction.id_tag if transaction else details.get("id_tag", ""),
+            figures=tuple((name, str(value)) for name, value in details.get("figures", {}).items()),
         )
         self.notes.append(note)
         self.put(ch.AddNote(self._note_number, note))
         self._note_number += 1
+
+    def note_state(
+        self, kind: NoteKind, text: str, transaction: Transaction | None = None, **details: Unpack[NoteDetails]
+    ) -> None:
+        """Draft a note on something that every message repeats: when it begins, then once an hour."""
+        known = (
+            text,
+            transaction.charge_point_id if transaction else details.get("charge_point_id", ""),
+            transaction.connector_id if transaction else details.get("connector_id"),
+            transaction.transaction_id if transaction else None,
+        )
+        lately = self.at - _STATE_EVERY
+        for earlier in reversed(self.site.notes):
+            if earlier.at < lately:
+                break
+            if (earlier.text, earlier.charge_point_id, earlier.connector_id, earlier.transaction_id) == known:
+                return
+        self.note(kind, text, transaction, **details)
 
     def refuse(self, id_tag: str, charge_point_id: str, reason: str) -> None:
         """Remember a refused tag, whole."""
         refused = RefusedTag(id_tag, self.at, charge_point_id, reason)
         self.put(ch.AddRefusedTag(self.site.next_refusal_number, refused))
 
+    @property
+    def reading_number(self) -> int:
+        """The number of the next line of the meter log."""
+        return self._reading_number
+
+    def has_reading(self, key: str) -> bool:
+        """This very reading is in the meter log already."""
+        return key in self.site.reading_keys or key in self._keys
+
     def read(self, reading: Reading) -> None:
-        """Draft a line of the meter log, unless this very reading is already there."""
-        if reading.key in self.site.reading_keys or reading.key in self._keys:
-            return
+        """Draft a line of the meter log."""
         self._keys.add(reading.key)
-        self.put(ch.AddReading(replace(reading, number=self._reading_number)))
+        self.put(ch.AddReading(reading))
         self._reading_number += 1
 
     def charge_point(self, charge_point_id: str) -> ChargePoint:
@@ -101,11 +130,11 @@ class Draft:
         known = self.site.charge_points.get(charge_point_id)
         return known if known is not None else ChargePoint(charge_point_id, first_seen=self.at)
 
-    def book(self, transaction: Transaction, energy: Wh, until: datetime) -> Transaction:
+    def book(self, transaction: Transaction, energy: Wh, until: datetime) -> tuple[tuple[Month, Wh], ...]:
         """Bring the books of a transaction to `energy` Wh, the step having flowed until this time.
 
-        More is split over the hours and months since the last reading (rule 10). Less is taken back from the newest
-        month first, never below zero in any month.
+        Gives what is booked for it then, by month. More is split over the hours and months since the last reading
+        (rule 10). Less is taken back from the newest month first, never below zero in any month.
         """
         delta = energy - transaction.energy
         if delta > 0:
@@ -114,16 +143,37 @@ class Draft:
             for part in split_by_hour(since, until, Wh(delta), self.site.policy.zone):
                 self._add(transaction, part, BookingKind.ENERGY)
                 booked[part.month] = Wh(booked.get(part.month, 0) + part.wh)
-            return replace(transaction, booked=tuple(sorted(booked.items())))
+            return tuple(sorted(booked.items()))
         if delta < 0:
             return self._take_back(transaction, Wh(-delta), until)
-        return transaction
+        return transaction.booked
+
+    def close(self, transaction: Transaction, kind: EndKind, text: str, figures: Mapping[str, object]) -> Transaction:
+        """End a transaction that never ended, at its last trusted register (rule 22)."""
+        closed = replace(
+            transaction,
+            ended_at=max(transaction.booked_at or transaction.started_at, transaction.started_at),
+            ended_received_at=self.at,
+            end_kind=kind,
+            is_stale=False,
+            stop=None,
+            power_w=0,
+            flow_w=0,
+        )
+        self.resolve(closed.stop_alert_id)
+        self.note(NoteKind.CLOSED, text, closed, figures=figures)
+        return closed
+
+    def resolve(self, alert_id: str) -> None:
+        """Draft the end of an alert, if there is one."""
+        if alert_id in self.site.alerts:
+            self.put(ch.RemoveAlert(alert_id))
 
     def adjust(self, id_tag: str, wh: Wh, part: Slice, kind: BookingKind, reason: str) -> None:
         """Book energy that no transaction stands for."""
         self._put_booking(part, kind, id_tag, wh, reason=reason)
 
-    def _take_back(self, transaction: Transaction, wh: Wh, until: datetime) -> Transaction:
+    def _take_back(self, transaction: Transaction, wh: Wh, until: datetime) -> tuple[tuple[Month, Wh], ...]:
         zone = self.site.policy.zone
         booked = dict(transaction.booked)
         left = wh
@@ -136,8 +186,7 @@ class Draft:
                 self._add(transaction, place, BookingKind.CORRECTION)
                 booked[month] = Wh(booked[month] - part)
                 left = Wh(left - part)
-        kept = tuple((month, amount) for month, amount in sorted(booked.items()) if amount)
-        return replace(transaction, booked=kept)
+        return tuple((month, amount) for month, amount in sorted(booked.items()) if amount)
 
     def _add(self, transaction: Transaction, part: Slice, kind: BookingKind) -> None:
         self._put_booking(
@@ -178,16 +227,11 @@ class Draft:
         )
         self.put(ch.AddBooking(booking))
         self._booking_id += 1
+        if is_on_quota:
+            key = (part.month, IdTag(id_tag))
+            self._booked[key] = Wh(self._booked.get(key, 0) + wh)
 
-    def booked_here(self, month: Month, tags: frozenset[str]) -> Wh:
-        """Wh drafted so far on quotas for these tags in a month."""
-        return Wh(
-            sum(
-                change.booking.wh
-                for change in self.changes
-                if isinstance(change, ch.AddBooking)
-                and change.booking.is_on_quota
-                and change.booking.month == month
-                and change.booking.id_tag in tags
-            )
-        )
+    def used(self, month: Month, tags: list[IdTag]) -> Wh:
+        """Wh on quotas for these tags in a month: in the books, and drafted so far."""
+        drafted = sum(self._booked.get((month, tag), 0) for tag in tags) if self._booked else 0
+        return Wh(self.site.used(month, tags) + drafted)

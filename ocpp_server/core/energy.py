@@ -12,7 +12,7 @@ Wh = NewType("Wh", int)
 """Energy is an integer number of watt-hours everywhere inside; kWh exists at the edge only."""
 
 _LONGEST_NUMBER = 40
-_LARGEST_VALUE = Decimal(10) ** 13
+_LARGEST_VALUE = 10**13
 
 
 class EnergyUnit(StrEnum):
@@ -81,13 +81,13 @@ def parse_number(value: object) -> Decimal | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return Decimal(value) if abs(value) <= _LARGEST_VALUE else None
+        return Decimal(value) if -_LARGEST_VALUE <= value <= _LARGEST_VALUE else None
     if isinstance(value, float):
         value = repr(value)
     if not isinstance(value, str):
         return None
     text = value.strip()
-    if len(text) > _LONGEST_NUMBER or "_" in text:
+    if len(text) > _LONGEST_NUMBER or "_" in text or not text.isascii():
         return None
     if "," in text:
         if "." in text or text.count(",") > 1:
@@ -97,9 +97,8 @@ def parse_number(value: object) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    if not number.is_finite() or abs(number) > _LARGEST_VALUE:
-        return None
-    return number
+    # Comparing is exact; abs() would round to the context and raise Overflow for "1e9999999".
+    return number if number.is_finite() and -_LARGEST_VALUE <= number <= _LARGEST_VALUE else None
 
 
 def to_wh(number: Decimal, unit: EnergyUnit) -> Wh:
@@ -109,15 +108,17 @@ def to_wh(number: Decimal, unit: EnergyUnit) -> Wh:
 
 def sample_energy(number: Decimal, label: str | None, profile: BrandProfile) -> Wh | None:
     """Energy of a sampled value. None for an unknown unit or a power unit on an energy sample (rule 3)."""
-    if not label or profile.is_label_ignored:
+    unit = label.strip().casefold() if label else ""
+    if not unit or profile.is_label_ignored:
         return to_wh(number, profile.sample_unit)
-    factor = _ENERGY_FACTORS.get(label.strip().casefold())
+    factor = _ENERGY_FACTORS.get(unit)
     return None if factor is None else _round(number * factor)
 
 
 def sample_power(number: Decimal, label: str | None) -> int | None:
     """Power of a sampled value in W as the charge point states it, before any scale; None for an unknown unit."""
-    factor = _POWER_FACTORS.get(label.strip().casefold()) if label else 1
+    unit = label.strip().casefold() if label else ""
+    factor = _POWER_FACTORS.get(unit) if unit else 1
     return None if factor is None else int(_round(number * factor))
 
 

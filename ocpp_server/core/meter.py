@@ -64,12 +64,12 @@ def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSam
     skipped: list[str] = []
     by_measurand: dict[str, list[SampledValue]] = defaultdict(list)
     for sampled in meter_value.sampled_values:
-        if sampled.location and sampled.location.strip().casefold() != "outlet":
+        if sampled.location and _folded(sampled.location) not in ("", "outlet"):
             continue
-        if sampled.format and sampled.format.strip().casefold() == "signeddata":
+        if sampled.format and _folded(sampled.format) == "signeddata":
             skipped.append("signed data")
             continue
-        by_measurand[(sampled.measurand or REGISTER).strip().casefold()].append(sampled)
+        by_measurand[_folded(sampled.measurand) or REGISTER].append(sampled)
 
     def energy(sampled: SampledValue) -> Wh | None:
         number = parse_number(sampled.value)
@@ -99,28 +99,38 @@ def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSam
 def _live(sampled_values: Iterable[SampledValue]) -> list[SampledValue]:
     """Another context before Transaction.Begin: some repeat the start register in every frame (Growatt THOR)."""
     everything = list(sampled_values)
-    live = [s for s in everything if (s.context or "").strip().casefold() != "transaction.begin"]
+    if len(everything) < 2:
+        return everything
+    live = [sampled for sampled in everything if _folded(sampled.context) != "transaction.begin"]
     return live or everything
 
 
 def _totals(sampled_values: list[SampledValue], convert: Callable[[SampledValue], int | None]) -> list[int]:
-    """Every value without a phase; if there is none, the sum of the phases (one phase alone is the total)."""
+    """Every value without a phase; if there is none, the sum of the phases (one phase alone is the total).
+
+    A phase that cannot be read is not zero: then the others are no total.
+    """
     totals: list[int] = []
     phases: dict[str, int] = {}
+    unread: set[str] = set()
     for sampled in sampled_values:
-        phase = (sampled.phase or "").strip().casefold()
+        phase = _folded(sampled.phase)
         if phase and phase not in _PHASES:
             continue
         value = convert(sampled)
         if value is None:
-            continue
-        if phase:
+            unread.add(_PHASES.get(phase, ""))
+        elif phase:
             phases[_PHASES[phase]] = max(value, phases.get(_PHASES[phase], 0))
         else:
             totals.append(value)
-    if totals or not phases:
+    if totals or not phases or unread - phases.keys() - {""}:
         return totals
     return [sum(phases.values())]
+
+
+def _folded(text: str | None) -> str:
+    return text.strip().casefold() if text else ""
 
 
 def _non_negative(value: _Number | None, sampled: SampledValue, skipped: list[str]) -> _Number | None:

@@ -8,12 +8,13 @@ from ocpp_server.core.commands import Done, MeterValues
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.meter import MeterSample, MeterValue, read_meter_value
-from ocpp_server.core.period import CLOCK_TOLERANCE, Moment, elapsed_s, moment_of
-from ocpp_server.core.quota import find_user, open_month, tags_of
-from ocpp_server.core.records import ChargePoint, EndKind, NoteKind, Reading, Transaction
+from ocpp_server.core.period import CLOCK_TOLERANCE, Gap, Moment, elapsed_s, moment_of
+from ocpp_server.core.quota import WARNINGS, find_user, open_month, tags_of, warning_id, warning_of
+from ocpp_server.core.records import Alert, ChargePoint, EndKind, NoteKind, Reading, Transaction
 from ocpp_server.core.register import (
     Finding,
     FindingKind,
+    Register,
     capped,
     continues,
     observe,
@@ -26,14 +27,13 @@ _SCALES = (Decimal(1), Decimal("0.1"), Decimal("0.001"), Decimal(10), Decimal("0
 _PROVEN_HITS = 3
 _MOST_POWER_W = 400_000
 _SHORTEST_INTERVAL_S, _LONGEST_INTERVAL_S = 5.0, 3600.0
-_WARNINGS = (80, 95)
 
 
 def meter_values(site: Site, command: MeterValues) -> Decision:
     """Answer MeterValues (OCPP 1.6 §4.7): always confirmed, booked where it is proven whose it is."""
     draft = Draft(site, command.at)
     charge_point = draft.charge_point(command.charge_point_id)
-    samples = timed_samples(draft, charge_point, command.meter_values)
+    samples = timed_samples(draft, charge_point, command.meter_values, charge_point.gaps)
     owner = _owner(site, charge_point, command, samples)
     if owner is None:
         _log_nobodys(draft, command, samples)
@@ -43,15 +43,15 @@ def meter_values(site: Site, command: MeterValues) -> Decision:
 
 
 def timed_samples(
-    draft: Draft, charge_point: ChargePoint, values: tuple[MeterValue, ...]
+    draft: Draft, charge_point: ChargePoint, values: tuple[MeterValue, ...], gaps: tuple[Gap, ...]
 ) -> list[tuple[Moment, MeterSample]]:
-    """The samples of one message in the order in which they were taken (rule 2, last sentence)."""
+    """The samples of one message in the order in which they were taken (rule 2, last sentence).
+
+    `gaps`: when old stamps are legitimate (rule 9).
+    """
     profile = draft.site.profile_of(charge_point)
     zone = draft.site.policy.zone
-    timed = [
-        (moment_of(value.timestamp, draft.at, zone, charge_point.gaps), read_meter_value(value, profile))
-        for value in values
-    ]
+    timed = [(moment_of(value.timestamp, draft.at, zone, gaps), read_meter_value(value, profile)) for value in values]
     if len(timed) > 1:
         timed.sort(key=lambda pair: (pair[0].raw or pair[0].at, pair[1].registers[:1]))
     return timed
@@ -61,6 +61,8 @@ def take_samples(
     draft: Draft, charge_point: ChargePoint, transaction: Transaction, samples: list[tuple[Moment, MeterSample]]
 ) -> None:
     """Book what the samples prove for an open transaction, and keep what they tell of the charge point."""
+    if not samples:
+        return
     charge_point, transaction = book_samples(draft, charge_point, transaction, samples)
     if charge_point is not draft.site.charge_points.get(charge_point.charge_point_id):
         draft.put(ch.PutChargePoint(charge_point))
@@ -80,10 +82,17 @@ def book_samples(
 
 
 def learn_clock(charge_point: ChargePoint, moment: Moment) -> ChargePoint:
-    """A stamp close to its receipt proves the charge point's clock (rule 15); an old one may come from a queue."""
-    if charge_point.has_right_clock or moment.raw is None or abs(moment.raw - moment.received) > CLOCK_TOLERANCE:
+    """A stamp close to its receipt proves the charge point's clock, an impossible one that it is wrong (rule 15).
+
+    An old one proves nothing: it may come from a queue.
+    """
+    if moment.is_clock_doubtful:
+        is_right = False
+    elif charge_point.has_right_clock or abs(moment.at - moment.received) <= CLOCK_TOLERANCE:
+        is_right = True
+    else:
         return charge_point
-    return replace(charge_point, has_right_clock=True)
+    return charge_point if charge_point.has_right_clock is is_right else replace(charge_point, has_right_clock=is_right)
 
 
 def max_power_w(site: Site, charge_point: ChargePoint, transaction: Transaction, reported_w: int | None) -> int:
@@ -120,10 +129,13 @@ def log_reading(draft: Draft, transaction: Transaction, moment: Moment, sample: 
     if not sample.registers:
         return
     register = sample.registers[0]
+    key = f"{transaction.charge_point_id}|{transaction.transaction_id}|{sample.timestamp}|{register}"
+    if draft.has_reading(key):
+        return
     draft.read(
         Reading(
-            number=0,
-            key=f"{transaction.charge_point_id}|{transaction.transaction_id}|{sample.timestamp}|{register}",
+            number=draft.reading_number,
+            key=key,
             at=moment.at,
             charge_point_id=transaction.charge_point_id,
             connector_id=transaction.connector_id,
@@ -137,22 +149,52 @@ def log_reading(draft: Draft, transaction: Transaction, moment: Moment, sample: 
     )
 
 
-def late_samples(
+def within_session(site: Site, transaction: Transaction, register: Register) -> Register:
+    """The register, cut where the next session on this connector began: the rest is not this session's (rule 22)."""
+    highest = transaction.highest_register
+    if highest is None and not transaction.is_open and register.last is not None:
+        settled = transaction.register.last or 0
+        later = (t for t in site.transactions.values() if _is_next(transaction, t))
+        starts = (t.register.start for t in later if t.register.start is not None and t.register.start >= settled)
+        highest = min(starts, default=None)
+    return register if highest is None else capped(register, highest)
+
+
+def attributed(charge_point: ChargePoint, before: Transaction, after: Transaction) -> ChargePoint:
+    """What a session adds after it was bounded was counted as nobody's until now (rule 22)."""
+    added = after.energy - before.energy
+    taken = min(charge_point.unattributed, added)
+    if before.highest_register is None or taken <= 0:
+        return charge_point
+    return replace(charge_point, unattributed=Wh(charge_point.unattributed - taken))
+
+
+def _is_next(transaction: Transaction, other: Transaction) -> bool:
+    place = (transaction.charge_point_id, transaction.connector_id)
+    return (other.charge_point_id, other.connector_id) == place and other.started_at > transaction.started_at
+
+
+def _late_samples(
     draft: Draft, charge_point: ChargePoint, transaction: Transaction, samples: list[tuple[Moment, MeterSample]]
-) -> Transaction:
+) -> None:
     """Readings of a session that the server had to close without its stop: only a higher value adds (rule 4)."""
+    before = transaction
     for moment, sample in samples:
         if not sample.registers:
             continue
         most = max_power_w(draft.site, charge_point, transaction, None)
         register, findings = raise_stop(transaction.register, sample.registers[0], moment, most)
-        if transaction.highest_register is not None:
-            register = capped(register, transaction.highest_register)
+        register = within_session(draft.site, transaction, register)
         note_findings(draft, transaction, findings)
-        transaction = draft.book(replace(transaction, register=register), register.energy, moment.at)
+        if register is not transaction.register:
+            booked = draft.book(transaction, register.energy, moment.at)
+            transaction = replace(transaction, register=register, booked=booked, booked_at=moment.at)
         log_reading(draft, transaction, moment, sample)
-    draft.put(ch.PutTransaction(transaction))
-    return transaction
+    if transaction is not before:
+        draft.put(ch.PutTransaction(transaction))
+    known = attributed(charge_point, before, transaction)
+    if known is not charge_point:
+        draft.put(ch.PutChargePoint(known))
 
 
 def _take_sample(
@@ -161,38 +203,54 @@ def _take_sample(
     site = draft.site
     reported = scaled_power_w(site, charge_point, sample)
     most = max_power_w(site, charge_point, transaction, reported)
-    register = transaction.register
-    findings: tuple[Finding, ...] = ()
-    if sample.registers:
-        register, findings = observe(register, sample.registers, moment, most)
-    elif sample.interval is not None:
-        register, findings = observe_interval(register, sample.interval, moment, most)
+    register, findings = _observed(transaction.register, moment, sample, most)
     if sample.skipped:
-        draft.note(NoteKind.ODDITY, "unreadable value skipped", transaction, figures={"value": sample.skipped[0]})
+        figures = {"value": sample.skipped[0]}
+        draft.note_state(NoteKind.ODDITY, "unreadable value skipped", transaction, figures=figures)
     note_findings(draft, transaction, findings)
-    previous = transaction.register.last_moment
-    taken = replace(transaction, register=register, is_stale=False, reading_received_at=draft.at)
-    taken = draft.book(taken, register.energy, moment.at)
-    flow, shown = _power(site, charge_point, taken, reported)
-    interval = elapsed_s(previous, moment)
-    is_regular = _SHORTEST_INTERVAL_S <= interval <= _LONGEST_INTERVAL_S and transaction.register.is_sampled
+    booked_at = transaction.booked_at
+    if sample.registers or sample.interval is not None:  # one of power alone does not tell what flowed until then
+        booked_at = moment.at if booked_at is None else max(booked_at, moment.at)
+    flow, shown = _power(site, charge_point, register, reported)
     taken = replace(
-        taken,
+        transaction,
+        register=register,
+        booked=draft.book(transaction, register.energy, moment.at),
+        booked_at=booked_at,
+        reading_received_at=draft.at,
+        sample_interval_s=_interval(transaction, register),
         power_w=shown,
         flow_w=flow,
         reported_power_w=reported,
-        booked_at=max(taken.booked_at or moment.at, moment.at),
-        sample_interval_s=interval if is_regular else taken.sample_interval_s,
+        is_stale=False,
     )
     log_reading(draft, taken, moment, sample)
     return taken
 
 
-def _power(
-    site: Site, charge_point: ChargePoint, transaction: Transaction, reported: int | None
-) -> tuple[int | None, int]:
+def _observed(
+    register: Register, moment: Moment, sample: MeterSample, most: int
+) -> tuple[Register, tuple[Finding, ...]]:
+    if sample.registers:
+        return observe(register, sample.registers, moment, most)
+    if sample.interval is not None:
+        return observe_interval(register, sample.interval, moment, most)
+    return register, ()
+
+
+def _interval(transaction: Transaction, register: Register) -> float | None:
+    """Seconds between the last two trusted readings; repeated and late ones tell nothing."""
+    before = transaction.register
+    if not before.is_sampled or register.last_moment is before.last_moment:
+        return transaction.sample_interval_s
+    interval = elapsed_s(before.last_moment, register.last_moment)
+    is_regular = _SHORTEST_INTERVAL_S <= interval <= _LONGEST_INTERVAL_S
+    return interval if is_regular else transaction.sample_interval_s
+
+
+def _power(site: Site, charge_point: ChargePoint, register: Register, reported: int | None) -> tuple[int | None, int]:
     """Power for forecasts, and for people: reported where it is in proportion to the energy, else derived (rule 6)."""
-    derived = transaction.register.power_w
+    derived = register.power_w
     if reported is None or (reported == 0 and derived):
         return derived, derived or 0
     if derived is not None and not derived / 8 <= reported <= max(derived, 1) * 8 and reported > 0:
@@ -232,7 +290,7 @@ def _owner(
         return named
     if command.connector_id <= 0:
         return None
-    for transaction in reversed(list(site.open_on(command.charge_point_id, command.connector_id))):
+    for transaction in reversed(site.open_on(command.charge_point_id, command.connector_id)):
         if all(_is_plausible_here(site, charge_point, transaction, *pair) for pair in samples):
             return transaction
     return None
@@ -265,7 +323,7 @@ def _log_nobodys(draft: Draft, command: MeterValues, samples: list[tuple[Moment,
             draft.note(NoteKind.ODDITY, "reopened by its own readings", ended)
             take_samples(draft, charge_point, reopened, samples)
         else:
-            late_samples(draft, charge_point, ended, samples)
+            _late_samples(draft, charge_point, ended, samples)
         return
     if ended is not None and ended.charge_point_id != command.charge_point_id:
         text = "reading for another charge point's transaction"
@@ -274,7 +332,7 @@ def _log_nobodys(draft: Draft, command: MeterValues, samples: list[tuple[Moment,
     else:
         text = "reading outside any session"
     registers = [sample.registers[0] for _, sample in samples if sample.registers]
-    draft.note(
+    draft.note_state(
         NoteKind.ODDITY,
         text,
         charge_point_id=command.charge_point_id,
@@ -284,17 +342,18 @@ def _log_nobodys(draft: Draft, command: MeterValues, samples: list[tuple[Moment,
 
 
 def _warn(draft: Draft, transaction: Transaction) -> None:
-    """Note that an account passed 80 % or 95 % of its quota (rule 28)."""
-    if not transaction.is_on_quota:
-        return
-    user = find_user(draft.site, transaction.id_tag)
+    """Warn once a month, and again when it gets worse, that an account nears its quota (rule 28)."""
+    user = find_user(draft.site, transaction.id_tag) if transaction.is_on_quota else None
     if user is None or not user.quota:
         return
-    month = open_month(draft.site, draft.at)
-    tags = tags_of(draft.site, user.account)
-    used = draft.site.used(month, tags)
-    added = draft.booked_here(month, frozenset(tags))
-    for percent in _WARNINGS:
-        if used * 100 < user.quota * percent <= (used + added) * 100:
-            figures = {"percent": percent, "quota_wh": user.quota, "used_wh": Wh(used + added)}
-            draft.note(NoteKind.WARNING, f"{percent} % of the quota is used", transaction, figures=figures)
+    used = draft.used(open_month(draft.site, draft.at), tags_of(draft.site, user.account))
+    warning = warning_of(draft.site, user, used, draft.at)
+    if warning is None:
+        return
+    alert_id = warning_id(user.account)
+    known = draft.site.alerts.get(alert_id)
+    if known is not None and WARNINGS.index(known.kind) >= WARNINGS.index(warning):
+        return
+    text = f"{user.full_name}: {warning}"
+    draft.put(ch.PutAlert(Alert(alert_id, warning, text, draft.at)))
+    draft.note(NoteKind.WARNING, warning, transaction, figures={"quota_wh": user.quota, "used_wh": used})

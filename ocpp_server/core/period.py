@@ -14,7 +14,9 @@ _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 _LATE = timedelta(hours=24)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 _LONGEST_STEP = timedelta(days=40)
-_MOST_HOURS = 24 * 62
+_LONGEST_SPLIT = timedelta(days=62)
+_LONGEST_DATE = len("2020-01-01")
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +80,30 @@ def parse_timestamp(text: str, received: datetime, zone: ZoneInfo) -> datetime |
     """A charge point's stamp in UTC, or None.
 
     Lenient (`+02`, `+0000`, fractions, a blank for the T). Without an offset it is read in the site's zone if that
-    comes closer to the receipt than UTC (Growatt THOR and AEFA send local time bare).
+    comes closer to the receipt than UTC (Growatt THOR and AEFA send local time bare); the receipt also tells which of
+    the two hours is meant when clocks go back.
     """
+    text = text.strip().upper()
+    if len(text) <= _LONGEST_DATE:
+        return None  # a day alone tells no elapsed time
     try:
-        stamp = datetime.fromisoformat(text.strip())
-        if stamp.tzinfo is not None:
-            return stamp.astimezone(UTC)
-        as_utc = stamp.replace(tzinfo=UTC)
-        as_local = stamp.replace(tzinfo=zone).astimezone(UTC)
+        stamp = datetime.fromisoformat(text)
+        return stamp.astimezone(UTC) if stamp.tzinfo is not None else _bare(stamp, received, zone)
     except (ValueError, OverflowError):
         return None
-    return as_local if abs(as_local - received) < abs(as_utc - received) else as_utc
+
+
+def _bare(stamp: datetime, received: datetime, zone: ZoneInfo) -> datetime:
+    as_utc = stamp.replace(tzinfo=UTC)
+    local = stamp.replace(tzinfo=zone)
+    as_local = local.astimezone(UTC)
+    distance = abs(as_local - received)
+    if abs(as_utc - received) <= distance:
+        return as_utc
+    if distance <= CLOCK_TOLERANCE:
+        return as_local
+    again = local.replace(fold=1).astimezone(UTC)
+    return again if abs(again - received) < distance else as_local
 
 
 def moment_of(text: str, received: datetime, zone: ZoneInfo, gaps: tuple[Gap, ...]) -> Moment:
@@ -110,23 +125,33 @@ def moment_of(text: str, received: datetime, zone: ZoneInfo, gaps: tuple[Gap, ..
 def elapsed_s(earlier: Moment, later: Moment) -> float:
     """Seconds between two readings, never negative.
 
-    By the charge point's own stamps, because queues come in a burst; by our clock where its clock was set in between.
+    By the charge point's own stamps, because queues come in a burst; by our clock where its clock was set in between
+    or stands still (AcTEC and MicroOcpp without time: always 1970).
     """
     if (
         earlier.raw is not None
         and later.raw is not None
         and earlier.is_clock_doubtful == later.is_clock_doubtful
         and timedelta(0) <= later.raw - earlier.raw <= _LONGEST_STEP
+        and not _stands_still(earlier, later)
     ):
         return (later.raw - earlier.raw).total_seconds()
     return max(0.0, (later.received - earlier.received).total_seconds())
 
 
 def is_not_later(moment: Moment, than: Moment) -> bool:
-    """The reading was taken before or with the other one: a repetition or a message that overtook another."""
-    if moment.raw is not None and than.raw is not None and moment.is_clock_doubtful == than.is_clock_doubtful:
-        return moment.raw <= than.raw
-    return moment.at <= than.at
+    """The reading was taken before or with the other one: a repetition or a message that overtook another.
+
+    Equal stamps are a repetition, except of a clock that is wrong anyway: it may stand still.
+    """
+    if moment.raw is None or than.raw is None or moment.is_clock_doubtful != than.is_clock_doubtful:
+        return moment.at <= than.at
+    return moment.at <= than.at if _stands_still(than, moment) else moment.raw <= than.raw
+
+
+def _stands_still(earlier: Moment, later: Moment) -> bool:
+    """Twice the same stamp of a clock that is wrong anyway."""
+    return later.is_clock_doubtful and earlier.raw == later.raw
 
 
 def split_by_hour(since: datetime, until: datetime, wh: Wh, zone: ZoneInfo) -> tuple[Slice, ...]:
@@ -134,17 +159,17 @@ def split_by_hour(since: datetime, until: datetime, wh: Wh, zone: ZoneInfo) -> t
 
     A step of more than two months goes into the hours of its end: nothing is known of when it flowed.
     """
-    span = (until - since).total_seconds()
-    first = _hour(since, zone)
     last = _hour(until, zone)
-    if span <= 0 or first == last or (last - first).total_seconds() > _MOST_HOURS * 3600:
+    if since >= last or until - since > _LONGEST_SPLIT:
         return (_slice(last, wh, zone),)
     slices: list[Slice] = []
+    span = (until - since) // _MICROSECOND
     done = 0
-    hour = first
+    hour = _hour(since, zone)
     while hour < until:
         following = _next_hour(hour, zone)
-        due = round(wh * (min(following, until) - since).total_seconds() / span)
+        part = (min(following, until) - since) // _MICROSECOND
+        due = (2 * wh * part + span) // (2 * span)
         if due != done:
             slices.append(_slice(hour, Wh(due - done), zone))
             done = due
@@ -158,9 +183,11 @@ def _hour(when: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _next_hour(hour: datetime, zone: ZoneInfo) -> datetime:
-    following = hour + timedelta(hours=1)
-    return max(_hour(following, zone), hour + timedelta(minutes=30))
+    following = _hour(hour + timedelta(hours=1), zone)
+    # Where clocks go back by half an hour (Australia/Lord_Howe), one hour of the wall clock lasts 90 minutes.
+    return following if following > hour else _hour(hour + timedelta(hours=2), zone)
 
 
 def _slice(hour: datetime, wh: Wh, zone: ZoneInfo) -> Slice:
-    return Slice(hour, month_of(hour, zone), hour.astimezone(zone).date().isoformat(), wh)
+    day = hour.astimezone(zone).date().isoformat()
+    return Slice(hour, Month(day[:7]), day, wh)

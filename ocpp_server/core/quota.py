@@ -1,15 +1,22 @@
 """Who a tag is, what its account may still use, and when it will be used up (rules 12, 13, 25)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from ocpp_server.core.energy import Wh
-from ocpp_server.core.period import Month, month_of
+from ocpp_server.core.period import Month, month_of, month_start, next_month
 from ocpp_server.core.records import Transaction
 from ocpp_server.core.site import Site
 from ocpp_server.core.users import Account, IdTag, User
 
 _LEAST_WORTH_STARTING = Wh(100)
+_LEAST_TO_FORECAST_FROM = timedelta(days=7)
+_FORECAST = "quota will be used up before the month ends"
+_MUCH = "80 % of the quota is used"
+_NEARLY_ALL = "95 % of the quota is used"
+WARNINGS = (_FORECAST, _MUCH, _NEARLY_ALL)
+"""From mild to grave; also the kinds of their alerts."""
 COARSE_STEP = Wh(100)
 """From this resolution on the books lag behind the energy by up to a step."""
 DEFAULT_STOP_DELAY_S = 2.0
@@ -42,12 +49,13 @@ def find_user(site: Site, id_tag: str) -> User | None:
 
     KEBA appends a serial number after "_" (rule 13).
     """
-    stripped = id_tag.strip()
-    exact = _find_spelling(site, stripped)
+    spelling = id_tag.strip()
+    user = _find_spelling(site, spelling)
     separator = site.policy.tag_suffix_separator
-    if exact is not None or not separator or separator not in stripped:
-        return exact
-    return _find_spelling(site, stripped.split(separator, 1)[0])
+    while user is None and separator and separator in spelling:
+        spelling = spelling.rpartition(separator)[0]
+        user = _find_spelling(site, spelling)
+    return user
 
 
 def account_of(site: Site, id_tag: str) -> tuple[IdTag, Account]:
@@ -69,17 +77,42 @@ def open_month(site: Site, now: datetime) -> Month:
     return site.open_month or month_of(now, site.policy.zone)
 
 
-def allowance(site: Site, user: User, now: datetime) -> Allowance:
-    """What the user's account may still use."""
+def allowance(site: Site, user: User, now: datetime, ending: Collection[int] = ()) -> Allowance:
+    """What the user's account may still use. `ending`: transactions that are just being closed."""
     used = site.used(open_month(site, now), tags_of(site, user.account))
-    unreported = sum(unreported_wh(site, session, now) for session in sessions_of(site, user.account))
+    sessions = (s for s in sessions_of(site, user.account) if s.transaction_id not in ending)
+    unreported = sum(unreported_wh(site, session, now) for session in sessions)
     return Allowance(user.quota, used, Wh(round(unreported)))
 
 
 def sessions_of(site: Site, account: Account) -> list[Transaction]:
     """Open sessions that count on an account's quota."""
-    tags = tags_of(site, account)
-    return [t for t in site.open_transactions.values() if t.is_on_quota and t.id_tag in tags]
+    return [
+        session
+        for tag in tags_of(site, account)
+        for session in site.open_by_tag.get(tag, {}).values()
+        if session.is_on_quota
+    ]
+
+
+def warning_id(account: Account) -> str:
+    """The alert that says an account nears its quota."""
+    return f"quota-{account}"
+
+
+def warning_of(site: Site, user: User, used: Wh, now: datetime) -> str | None:
+    """The gravest warning that is due for this use of a quota (rule 28)."""
+    assert user.quota is not None
+    if used * 100 >= user.quota * 95:
+        return _NEARLY_ALL
+    if used * 100 >= user.quota * 80:
+        return _MUCH
+    if used * 2 < user.quota:
+        return None
+    month = open_month(site, now)
+    begin, end = (month_start(m, site.policy.zone) for m in (month, next_month(month)))
+    expected = used * ((end - begin) / max(now - begin, _LEAST_TO_FORECAST_FROM))
+    return _FORECAST if expected >= user.quota else None
 
 
 def is_expired(user: User, today: date) -> bool:
@@ -120,8 +153,10 @@ def crossing(site: Site, user: User, now: datetime) -> datetime | None:
 def stop_time(site: Site, transaction: Transaction, user: User, now: datetime) -> datetime | None:
     """When a stop must be sent so that it lands on the quota (rule 25); in the past: now; None: not in sight.
 
-    A register of coarse steps is stopped half a sample interval after the step that reaches the quota, never before
-    it, or the books would stay a step short. A fine one is stopped ahead by the charge point's measured delay.
+    A fine register is stopped ahead by the charge point's measured delay. One of coarse steps is stopped after the
+    step that reaches the quota, never before it, or the books would stay a step short: where one reading brings
+    several steps, half a sample interval past the step; else at the reading that shows it, which is as late on
+    average. The forecast then only stands in for a reading that does not come.
     """
     if user.quota is None:
         return None
@@ -135,15 +170,14 @@ def stop_time(site: Site, transaction: Transaction, user: User, now: datetime) -
     delay = charge_point.stop_delay_s if charge_point is not None else None
     if transaction.register.step < COARSE_STEP or not transaction.flow_w:
         return crossed - timedelta(seconds=DEFAULT_STOP_DELAY_S if delay is None else delay)
-    step = transaction.register.step
+    step, flow = transaction.register.step, transaction.flow_w
     since = transaction.register.increased_moment.at
-    if crossed > now:
-        flowed = transaction.flow_w * (crossed - since).total_seconds() / 3600
-    else:  # crossed already by the forecast: the step to wait for is the one that the books still lack
-        flowed = float(user.quota - used)
-    steps = max(1, -int(-flowed // step))
-    reached = since + timedelta(seconds=steps * step * 3600 / transaction.flow_w)
-    return reached + timedelta(seconds=interval_of(site, transaction) / 2)
+    # Crossed already by the forecast: the step to wait for is the one that the books still lack.
+    lacking = flow * (crossed - since).total_seconds() / 3600 if crossed > now else float(user.quota - used)
+    steps = max(1, -int(-lacking // step))
+    interval, seconds_per_step = interval_of(site, transaction), step * 3600 / flow
+    patience = 0.5 if seconds_per_step < interval else 1.5
+    return since + timedelta(seconds=steps * seconds_per_step + patience * interval)
 
 
 def _find_spelling(site: Site, id_tag: str) -> User | None:

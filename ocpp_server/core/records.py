@@ -63,7 +63,8 @@ class StopOrder:
     attempts: int = 0
     failures: int = 0
     attempted_at: datetime | None = None
-    energy_at_attempt: Wh = Wh(0)
+    is_accepted_at_once: bool = False
+    """The first attempt was Accepted: from the order to the end is how fast the charge point obeys."""
     result: str = ""
     """What became of the last attempt: the charge point's status, or "no answer", "offline", …"""
     by: str = ""
@@ -105,6 +106,9 @@ class Transaction:
     ended_received_at: datetime | None = None
     end_kind: EndKind | None = None
     stop_reason: str = ""
+    stop_stamp: str = ""
+    stop_meter_text: str = ""
+    """Time and meterStop as they were sent: what makes a StopTransaction the same one."""
     highest_register: Wh | None = None
     """Register at which the next session on this connector began: what lies beyond is not this session's."""
     is_stale: bool = False
@@ -121,6 +125,11 @@ class Transaction:
     def is_open(self) -> bool:
         """No end is known yet."""
         return self.ended_at is None
+
+    @property
+    def stop_alert_id(self) -> str:
+        """The alert that says a stop is not obeyed."""
+        return f"stop-{self.transaction_id}"
 
 
 @dataclass(frozen=True, slots=True)

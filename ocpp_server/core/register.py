@@ -5,9 +5,10 @@ A register may live on several scales in one session: the unlabelled meterStart 
 count from the session's start while start and stop count for ever (or the reverse), a meter may restart. A scale has
 a `base`, the register value at which `carried` Wh had already been counted; energy = carried + last - base.
 
-A reading that does not fit is not believed at once. It becomes the `candidate`; only a later reading that continues
-from it makes it the new scale. A step that no charge point could deliver is set aside for the administrator, and the
-scale it leads to starts with what was booked: the doubtful step itself stays out of the books until it is accepted.
+A reading that does not fit is not believed at once. It becomes a candidate (`lower` or `jump`); only a later reading
+that continues from it makes it the new scale. A step that no charge point could deliver is set aside for the
+administrator, and the scale it leads to starts with what was booked: the doubtful step itself stays out of the books
+until it is accepted. A reading below a jump, on the scale before it, shows that the jump never was.
 """
 
 from dataclasses import dataclass, replace
@@ -54,8 +55,6 @@ class Candidate:
 
     value: Wh
     moment: Moment
-    is_jump: bool
-    """True: too high, set aside. False: lower than the trusted register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +71,17 @@ class Register:
     carried: Wh = Wh(0)
     slack_left: Wh = SLACK
     is_sampled: bool = False
-    candidate: Candidate | None = None
+    jump: Candidate | None = None
+    """A reading that was too high and set aside."""
+    lower: Candidate | None = None
+    """A reading below the trusted register."""
+    scale_moment: Moment | None = None
+    """When the present scale began; None: with the session."""
     resolution: Wh | None = None
-    """Largest of 1, 10, 100, 1000 Wh that divides every register seen on this scale (rule 8)."""
+    """Largest of 1, 10, 100, 1000 Wh that divides every sample on this scale, before the first one meterStart (rule 8).
+
+    Samples may be coarser than start and stop: Huawei sends kWh with decimals beside integer Wh.
+    """
     power_w: int | None = None
     """Derived from the register; None until two readings tell."""
     intervals: Wh = Wh(0)
@@ -112,13 +119,14 @@ def observe(register: Register, candidates: tuple[Wh, ...], moment: Moment, max_
     `candidates` are Wh, largest first, not empty. `max_power_w` is the most this connector can deliver.
     """
     if register.last is None:
-        return _rebased(register, candidates[0], moment), ()
-    if is_not_later(moment, register.last_moment) and register.is_sampled and candidates[0] <= register.last:
+        return replace(_rebased(register, candidates[0], moment), carried=register.energy), ()
+    is_old = register.is_sampled and is_not_later(moment, register.last_moment)
+    fitting = next((value for value in candidates if _fits(register, value, moment, max_power_w)), None)
+    if is_old and ((fitting or candidates[-1]) <= register.last or _is_of_left_scale(register, moment)):
         return register, ()
-    fitting = (value for value in candidates if _fits(register, value, moment, max_power_w))
-    value = next(fitting, candidates[0])
-    if value >= register.last and _fits(register, value, moment, max_power_w):
-        return _advanced(register, value, moment, max_power_w), ()
+    if fitting is not None:
+        return _advanced(register, fitting, moment, max_power_w), ()
+    value = candidates[0]
     if not register.is_sampled:
         corrected = _start_in_another_unit(register, value, moment, max_power_w)
         if corrected is not None:
@@ -132,13 +140,15 @@ def observe_interval(register: Register, interval: Wh, moment: Moment, max_power
     """Take an interval value, for a charge point that gives no register at all."""
     if register.is_sampled or is_not_later(moment, register.last_moment):
         return register, ()
-    if interval > deliverable(register, moment, max_power_w) + register.slack_left:
+    over = max(0, round(interval - deliverable(register, moment, max_power_w)))
+    if over > register.slack_left:
         text = "interval is more than could be delivered"
         return register, (Finding(FindingKind.SET_ASIDE, text, register.intervals, interval),)
     seconds = elapsed_s(register.last_moment, moment)
     taken = replace(
         register,
         intervals=Wh(register.intervals + interval),
+        slack_left=Wh(register.slack_left - over),
         last_moment=moment,
         increased_moment=moment,
         power_w=round(interval * 3600 / seconds) if seconds > 0 else register.power_w,
@@ -156,18 +166,18 @@ def settle(register: Register, meter_stop: Wh | None, moment: Moment, max_power_
         return register, (_unproven(register, meter_stop),)
     if _settles(register, meter_stop, moment, max_power_w):
         return _settled(register, meter_stop, moment), ()
-    in_other_unit = _settled_in_another_unit(register, meter_stop, moment, max_power_w)
-    if in_other_unit is not None:
-        return in_other_unit
-    on_start_scale = _settled_on_start_scale(register, meter_stop, moment, max_power_w)
-    if on_start_scale is not None:
-        return on_start_scale
-    candidate = register.candidate
-    if candidate is not None and _grows_from(register, candidate, meter_stop, moment, max_power_w):
-        return _on_new_scale(register, candidate, meter_stop, moment)
-    if meter_stop > register.last and (candidate is None or meter_stop != candidate.value):
+    otherwise = _on_start_scale(register, meter_stop, moment, max_power_w, SLACK)
+    otherwise = otherwise or _settled_in_another_unit(register, meter_stop, moment, max_power_w)
+    otherwise = otherwise or _gone_on(register, register.jump, meter_stop, moment, max_power_w)
+    if meter_stop < register.last:
+        otherwise = otherwise or _gone_on(register, register.lower, meter_stop, moment, max_power_w)
+    if otherwise is not None:
+        return otherwise
+    is_known = register.jump is not None and register.jump.value == meter_stop
+    if meter_stop > register.last and not is_known:
         text = "meterStop is more than could be delivered"
-        return register, (Finding(FindingKind.SET_ASIDE, text, register.last, meter_stop),)
+        finding = Finding(FindingKind.SET_ASIDE, text, register.last, meter_stop)
+        return replace(register, jump=Candidate(meter_stop, moment)), (finding,)
     return register, (_unproven(register, meter_stop),)
 
 
@@ -176,7 +186,8 @@ def raise_stop(register: Register, meter_stop: Wh | None, moment: Moment, max_po
     settled, findings = settle(register, meter_stop, moment, max_power_w)
     if settled.energy > register.energy:
         return settled, findings
-    return register, tuple(finding for finding in findings if finding.kind is FindingKind.SET_ASIDE)
+    set_aside = tuple(finding for finding in findings if finding.kind is FindingKind.SET_ASIDE)
+    return (replace(register, jump=settled.jump) if set_aside else register), set_aside
 
 
 def capped(register: Register, highest: Wh) -> Register:
@@ -209,16 +220,27 @@ def _fits(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bo
     assert register.last is not None
     if value < register.last:
         return False
-    candidate = register.candidate
-    if candidate is not None and candidate.is_jump and value >= candidate.value - SLACK:
+    if register.jump is not None and value >= register.jump.value - _JITTER:
         return False  # time alone never releases what was set aside
-    return value - register.last <= deliverable(register, moment, max_power_w) + register.slack_left
+    return _growth(register, value) <= deliverable(register, moment, max_power_w) + register.slack_left
+
+
+def _growth(register: Register, value: Wh) -> int:
+    """Wh since the last trusted register, without what interval values have told of it."""
+    assert register.last is not None
+    step = value - register.last
+    return step if register.is_sampled else max(0, step - register.intervals)
+
+
+def _is_of_left_scale(register: Register, moment: Moment) -> bool:
+    """A reading that was taken before the present scale began, and comes late or again."""
+    return register.scale_moment is not None and not is_not_later(register.scale_moment, moment)
 
 
 def _advanced(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Register:
     assert register.last is not None
-    step = value - register.last
-    over = max(0, round(step - deliverable(register, moment, max_power_w)))
+    growth = _growth(register, value)
+    over = max(0, round(growth - deliverable(register, moment, max_power_w)))
     increased = value > register.last or not register.is_sampled
     return replace(
         register,
@@ -227,9 +249,10 @@ def _advanced(register: Register, value: Wh, moment: Moment, max_power_w: int) -
         increased_moment=moment if increased else register.increased_moment,
         slack_left=Wh(max(0, register.slack_left - over)),
         is_sampled=True,
-        candidate=None,
-        resolution=_common_step(register.resolution, value),
-        power_w=_derived_power(register, step, moment),
+        jump=None,
+        lower=None,
+        resolution=_common_step(register.resolution if register.is_sampled else None, value),
+        power_w=_derived_power(register, growth, moment),
     )
 
 
@@ -246,70 +269,80 @@ def _derived_power(register: Register, step: int, moment: Moment) -> int | None:
 
 
 def _too_high(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Observation:
-    assert register.last is not None
+    on_start_scale = _on_start_scale(register, value, moment, max_power_w)
+    if on_start_scale is not None:
+        return on_start_scale
     smaller = Wh(value // _UNIT_FACTOR)
-    if register.is_sampled and register.last > 0 and _fits(register, smaller, moment, max_power_w):
+    if (
+        register.is_sampled
+        and register.last
+        and _fits(replace(register, slack_left=Wh(0)), smaller, moment, max_power_w)
+    ):
         text = "read as 1000 times too high"
         finding = Finding(FindingKind.UNIT_MISTAKE, text, register.last, value)
         return _advanced(register, smaller, moment, max_power_w), (finding,)
     if not register.is_sampled and register.start == 0:
         # The meter was not ready at the start, or the samples count for ever and meterStart does not.
         finding = Finding(FindingKind.NEW_SCALE, "first sample is the base", register.last, value)
-        return _rebased(register, value, moment), (finding,)
-    candidate = register.candidate
-    if candidate is not None and candidate.is_jump and abs(value - candidate.value) <= SLACK:
-        if _grows_from(register, candidate, value, moment, max_power_w):
-            return _on_new_scale(register, candidate, value, moment)
-        return register, ()
-    if candidate is not None and _grows_from(register, candidate, value, moment, max_power_w):
-        return _on_new_scale(register, candidate, value, moment)
-    text = "more than could be delivered"
-    finding = Finding(FindingKind.SET_ASIDE, text, register.last, value)
-    return replace(register, candidate=Candidate(value, moment, is_jump=True)), (finding,)
+        return replace(_rebased(register, value, moment), carried=register.energy), (finding,)
+    gone_on = _gone_on(register, register.jump, value, moment, max_power_w)
+    if gone_on is not None:
+        return gone_on
+    jump = register.jump
+    if jump is not None and abs(value - jump.value) <= SLACK:
+        return replace(register, jump=replace(jump, value=min(value, jump.value))), ()
+    finding = Finding(FindingKind.SET_ASIDE, "more than could be delivered", register.last, value)
+    return replace(register, jump=Candidate(value, moment)), (finding,)
 
 
 def _too_low(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Observation:
     assert register.last is not None
-    if is_not_later(moment, register.last_moment):
+    if is_not_later(moment, register.last_moment) or register.last - value <= _JITTER:
         return register, ()
+    gone_on = _gone_on(register, register.lower, value, moment, max_power_w)
+    if gone_on is not None:
+        return gone_on
     meant = Wh(max(value * _UNIT_FACTOR, register.last))
     is_close = value * _UNIT_FACTOR > register.last - _UNIT_FACTOR
     if register.last > _SMALLEST_MISTAKEN_REGISTER and is_close and _fits(register, meant, moment, max_power_w):
         finding = Finding(FindingKind.UNIT_MISTAKE, "read as kWh", register.last, value)
         return _advanced(register, meant, moment, max_power_w), (finding,)
-    if register.last - value <= _JITTER:
+    if register.lower is not None and register.lower.value == value:
         return register, ()
-    candidate = register.candidate
-    if candidate is not None and not candidate.is_jump and _grows_from(register, candidate, value, moment, max_power_w):
-        return _on_new_scale(register, candidate, value, moment)
     finding = Finding(FindingKind.IGNORED, "lower than the trusted register", register.last, value)
-    return replace(register, candidate=Candidate(value, moment, is_jump=False)), (finding,)
+    return replace(register, lower=Candidate(value, moment)), (finding,)
 
 
-def _grows_from(register: Register, candidate: Candidate, value: Wh, moment: Moment, max_power_w: int) -> bool:
-    if value <= candidate.value or is_not_later(moment, candidate.moment):
-        return False
-    deliverable_wh = max_power_w * TOLERANCE / 3600 * elapsed_s(candidate.moment, moment)
-    return value - candidate.value <= deliverable_wh + register.slack_left
-
-
-def _on_new_scale(register: Register, candidate: Candidate, value: Wh, moment: Moment) -> Observation:
-    seconds = elapsed_s(candidate.moment, moment)
-    growth = value - candidate.value
-    finding = Finding(FindingKind.NEW_SCALE, "the register goes on from here", register.last, candidate.value)
-    moved = replace(
-        register,
+def _gone_on(
+    register: Register, candidate: Candidate | None, value: Wh, moment: Moment, max_power_w: int
+) -> Observation | None:
+    """The register on the scale of the candidate, if this reading continues from it."""
+    if candidate is None or value <= candidate.value or is_not_later(moment, candidate.moment):
+        return None
+    begun = replace(
+        _rebased(register, candidate.value, candidate.moment),
         carried=register.energy,
-        base=candidate.value,
-        last=value,
-        last_moment=moment,
-        increased_moment=moment,
-        is_sampled=True,
-        candidate=None,
-        resolution=_common_step(_common_step(None, candidate.value), value),
-        power_w=round(growth * 3600 / seconds) if seconds > 0 else register.power_w,
+        scale_moment=candidate.moment,
     )
-    return moved, (finding,)
+    if not _fits(begun, value, moment, max_power_w):
+        return None
+    on_start_scale = _on_start_scale(register, value, moment, max_power_w)
+    if on_start_scale is not None:
+        return on_start_scale
+    text = "the register goes on from here"
+    if _has_fallen_back(register, candidate, max_power_w):
+        begun = replace(begun, carried=register.carried, base=register.base)
+        text = "the register fell back"
+    finding = Finding(FindingKind.NEW_SCALE, text, register.last, candidate.value)
+    return _advanced(begun, value, moment, max_power_w), (finding,)
+
+
+def _has_fallen_back(register: Register, candidate: Candidate, max_power_w: int) -> bool:
+    """Back from a spike that the slack let pass: a meter that restarted at zero could not have come so far."""
+    assert register.base is not None
+    assert register.last is not None
+    is_between = register.base <= candidate.value < register.last
+    return is_between and candidate.value > deliverable(register, candidate.moment, max_power_w)
 
 
 def _rebased(register: Register, value: Wh, moment: Moment) -> Register:
@@ -320,7 +353,8 @@ def _rebased(register: Register, value: Wh, moment: Moment) -> Register:
         last_moment=moment,
         increased_moment=moment,
         is_sampled=True,
-        candidate=None,
+        jump=None,
+        lower=None,
         resolution=_common_step(None, value),
     )
 
@@ -332,7 +366,7 @@ def _start_in_another_unit(register: Register, value: Wh, moment: Moment, max_po
         return None
     meant_kwh, meant_wh = Wh(start * _UNIT_FACTOR), Wh(start // _UNIT_FACTOR)
     choices = [(meant_kwh, EnergyUnit.KWH, "meterStart is in kWh")]
-    if start > _SMALLEST_MISTAKEN_REGISTER:
+    if meant_wh > _SMALLEST_MISTAKEN_REGISTER and start % _UNIT_FACTOR == 0:
         choices.append((meant_wh, EnergyUnit.WH, "meterStart is in Wh"))
     for meant, unit, text in choices:
         read_anew = replace(register, base=meant, last=meant, resolution=_common_step(None, meant))
@@ -347,7 +381,8 @@ def _settles(register: Register, value: Wh, moment: Moment, max_power_w: int) ->
     """On the present scale: at the most one register step below the last trusted sample, and deliverable."""
     assert register.last is not None
     assert register.base is not None
-    if value < register.base or value <= 0 < register.last:
+    stands_still = register.intervals > 0 and not register.is_sampled and value == register.base
+    if value < register.base or value <= 0 < register.last or stands_still:
         return False
     if value < register.last:
         return register.last - value <= register.step
@@ -355,7 +390,7 @@ def _settles(register: Register, value: Wh, moment: Moment, max_power_w: int) ->
 
 
 def _settled(register: Register, value: Wh, moment: Moment) -> Register:
-    return replace(register, last=value, last_moment=moment, is_sampled=True, candidate=None)
+    return replace(register, last=value, last_moment=moment, is_sampled=True, jump=None, lower=None)
 
 
 def _settled_in_another_unit(
@@ -379,17 +414,34 @@ def _settled_in_another_unit(
     return None
 
 
-def _settled_on_start_scale(register: Register, meter_stop: Wh, moment: Moment, max_power_w: int) -> Observation | None:
-    """Start and stop count for ever while the samples count the session (Grizzl-E), or the reverse."""
-    if register.start is None or meter_stop <= 0 or (register.base == register.start and not register.carried):
+def _on_start_scale(
+    register: Register, value: Wh, moment: Moment, max_power_w: int, tolerance: Wh = Wh(0)
+) -> Observation | None:
+    """The register counts from meterStart (again): start and stop count for ever while the samples count the session
+    (Grizzl-E), or the reverse, or the scale in between was nonsense.
+
+    From a scale above it comes down, from one below it goes up; so nothing that was set aside returns by this way.
+    """
+    if register.start is None or register.base is None or register.last is None or value <= 0:
         return None
-    amount = meter_stop - register.start
-    most = register.energy + deliverable(register, moment, max_power_w) + register.slack_left + SLACK
-    if not register.energy - register.step <= amount <= most:
+    offset = register.base - register.carried - register.start
+    has_returned = value < register.base - SLACK if offset > 0 else offset < 0 and value > register.last
+    if not has_returned or (register.jump is not None and value >= register.jump.value - _JITTER):
         return None
-    finding = Finding(FindingKind.NEW_SCALE, "meterStop counts from meterStart", register.start, meter_stop)
-    settled = replace(register, base=register.start, last=meter_stop, carried=Wh(0), last_moment=moment, candidate=None)
-    return settled, (finding,)
+    growth = value - register.start - register.energy
+    over = max(0, round(growth - deliverable(register, moment, max_power_w)))
+    if growth < -register.step or over > register.slack_left + tolerance:
+        return None
+    moved = replace(
+        _rebased(register, value, moment),
+        base=register.start,
+        carried=Wh(0),
+        slack_left=Wh(max(0, register.slack_left - over)),
+        scale_moment=moment,
+        resolution=_common_step(register.resolution, value),
+    )
+    finding = Finding(FindingKind.NEW_SCALE, "counts from meterStart", register.start, value)
+    return moved, (finding,)
 
 
 def _unproven(register: Register, meter_stop: Wh | None) -> Finding:

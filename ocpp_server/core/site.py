@@ -1,7 +1,6 @@
 """The state of a site, and `apply`, the only place that alters it."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias, assert_never
@@ -46,7 +45,7 @@ class Site:
     tags_by_account: dict[str, list[IdTag]] = field(default_factory=dict)
     chargers: dict[str, ChargerRow] = field(default_factory=dict)
     charge_points: dict[str, ChargePoint] = field(default_factory=dict)
-    profiles: dict[str, BrandProfile] = field(default_factory=dict)
+    profiles: dict[str, BrandProfile] = field(default_factory=dict, compare=False)
     """Brand profiles in force, found once."""
     last_seen: dict[str, datetime] = field(default_factory=dict)
     last_heartbeat: dict[str, datetime] = field(default_factory=dict)
@@ -54,6 +53,8 @@ class Site:
     transactions: dict[int, Transaction] = field(default_factory=dict)
     """Open ones, and those that ended not long ago."""
     open_transactions: dict[int, Transaction] = field(default_factory=dict)
+    open_by_charge_point: dict[str, dict[int, Transaction]] = field(default_factory=dict)
+    open_by_tag: dict[IdTag, dict[int, Transaction]] = field(default_factory=dict)
     starts: dict[StartKey, int] = field(default_factory=dict)
     usage: dict[tuple[Month, IdTag], Wh] = field(default_factory=dict)
     """What counts on quotas."""
@@ -91,11 +92,11 @@ class Site:
             profile = replace(profile, max_power_w=row.max_power_w)
         return profile
 
-    def open_on(self, charge_point_id: str, connector_id: int | None = None) -> Iterator[Transaction]:
+    def open_on(self, charge_point_id: str, connector_id: int | None = None) -> list[Transaction]:
         """Open transactions of a charge point, or of one of its connectors, oldest first."""
-        for transaction in self.open_transactions.values():
-            if transaction.charge_point_id == charge_point_id and connector_id in (None, transaction.connector_id):
-                yield transaction
+        here = self.open_by_charge_point.get(charge_point_id, {}).values()
+        wanted = [t for t in here if connector_id in (None, t.connector_id)]
+        return sorted(wanted, key=lambda t: (t.started_at, t.transaction_id))
 
     def used(self, month: Month, tags: list[IdTag]) -> Wh:
         """Wh booked on quotas for these tags in a month."""
@@ -159,7 +160,9 @@ def forget_ended(site: Site, before: datetime) -> None:
     old = [t for t in site.transactions.values() if t.ended_at is not None and t.ended_at < before]
     for transaction in old:
         del site.transactions[transaction.transaction_id]
-        site.starts.pop(start_key(transaction), None)
+        key = start_key(transaction)
+        if site.starts.get(key) == transaction.transaction_id:  # without a clock a later session may have the same key
+            del site.starts[key]
     for hour_key in [key for key in site.energy_by_hour if key[1] < before]:
         del site.energy_by_hour[hour_key]
     for day_key in [key for key in site.energy_by_day if key[1] < before.date().isoformat()]:
@@ -168,15 +171,21 @@ def forget_ended(site: Site, before: datetime) -> None:
 
 def _put_transaction(site: Site, transaction: Transaction) -> None:
     number = transaction.transaction_id
-    known = site.transactions.get(number)
-    site.transactions[number] = transaction
-    if known is None:
+    if number not in site.transactions:
         site.starts[start_key(transaction)] = number
         site.next_transaction_id = max(site.next_transaction_id, number + 1)
-    if transaction.ended_at is None:
-        site.open_transactions[number] = transaction
-    else:
-        site.open_transactions.pop(number, None)
+        _adopt_spelling(site, transaction.id_tag)
+    site.transactions[number] = transaction
+    indexes = (
+        site.open_transactions,
+        site.open_by_charge_point.setdefault(transaction.charge_point_id, {}),
+        site.open_by_tag.setdefault(transaction.id_tag, {}),
+    )
+    for index in indexes:
+        if transaction.ended_at is None:
+            index[number] = transaction
+        else:
+            index.pop(number, None)
 
 
 def _add_booking(site: Site, change: ch.AddBooking) -> None:
@@ -213,3 +222,15 @@ def _put_users(site: Site, table: UserTable) -> None:
     for user in table.users.values():
         site.users_by_fold.setdefault(user.id_tag.casefold(), []).append(user)
         site.tags_by_account.setdefault(user.account, []).append(user.id_tag)
+    for id_tag in sorted({transaction.id_tag for transaction in site.transactions.values()}):
+        _adopt_spelling(site, id_tag)
+
+
+def _adopt_spelling(site: Site, id_tag: IdTag) -> None:
+    """A row whose tag changed its case keeps what was used and what runs under the old spelling (rule 13)."""
+    alike = site.users_by_fold.get(id_tag.casefold(), [])
+    if id_tag in site.users.users or len(alike) != 1:
+        return
+    tags = site.tags_by_account[alike[0].account]
+    if id_tag not in tags:
+        tags.append(id_tag)

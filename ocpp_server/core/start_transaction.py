@@ -16,7 +16,8 @@ from ocpp_server.core.register import begin, deliverable
 from ocpp_server.core.site import Site, StartKey
 from ocpp_server.core.users import Access
 
-_RETRY_WITHOUT_CLOCK = timedelta(minutes=15)
+RETRY_WITHOUT_CLOCK = timedelta(minutes=15)
+"""So long after its session ended is a message with an implausible stamp taken for a repeated one (rule 19)."""
 _QUEUED_AFTER = timedelta(minutes=5)
 
 
@@ -29,13 +30,15 @@ def start_transaction(site: Site, command: StartTransaction) -> Decision:
     if earlier is not None:
         return draft.decide(_answer(site, draft, charge_point, earlier))
     transaction = _begun(site, command, charge_point, moment)
-    verdict = judge(site, charge_point, command.id_tag, command.at, is_start=True)
+    ending = [old for old in site.open_on(command.charge_point_id, command.connector_id) if old.started_at <= moment.at]
+    ids = {old.transaction_id for old in ending}
+    verdict = judge(site, charge_point, command.id_tag, command.at, is_start=True, ending=ids)
     transaction = replace(transaction, status=verdict.status)
     if verdict.status is not AuthorizationStatus.ACCEPTED:
         note_refusal(draft, command.charge_point_id, command.id_tag, verdict)
         transaction = replace(transaction, flags=(*transaction.flags, f"refused: {verdict.reason}"))
     charge_point = learn_clock(charge_point, moment)
-    charge_point = _supersede(draft, charge_point, transaction, moment)
+    charge_point = _supersede(draft, charge_point, [*ending, *_closed_as_stale(site, transaction)], transaction, moment)
     if charge_point is not site.charge_points.get(charge_point.charge_point_id):
         draft.put(ch.PutChargePoint(charge_point))
     draft.put(ch.PutTransaction(transaction))
@@ -53,6 +56,12 @@ def meter_wh(site: Site, charge_point: ChargePoint, value: object) -> Wh | None:
     return to_wh(number, unit)
 
 
+def meter_text(value: object) -> str:
+    """meterStart or meterStop as a text in which equal numbers are equal."""
+    number = parse_number(value)
+    return str(value)[:40] if number is None else str(number.normalize())
+
+
 def _answer(site: Site, draft: Draft, charge_point: ChargePoint, transaction: Transaction) -> Started:
     user = find_user(site, transaction.stated_id_tag)
     info: IdTagInfo = id_tag_info(charge_point, user, transaction.status, draft.at)
@@ -66,7 +75,8 @@ def _repeated(site: Site, command: StartTransaction, moment: Moment) -> Transact
         return None
     earlier = site.transactions[number]
     ended = earlier.ended_received_at
-    if moment.is_clock_doubtful and ended is not None and command.at - ended > _RETRY_WITHOUT_CLOCK:
+    has_no_clock = moment.is_clock_doubtful and earlier.is_start_clock_doubtful
+    if has_no_clock and ended is not None and command.at - ended > RETRY_WITHOUT_CLOCK:
         return None
     return earlier
 
@@ -77,13 +87,8 @@ def _key(command: StartTransaction) -> StartKey:
         command.connector_id,
         command.id_tag.strip().casefold(),
         command.timestamp.strip(),
-        _text(command.meter_start),
+        meter_text(command.meter_start),
     )
-
-
-def _text(meter_start: object) -> str:
-    number = parse_number(meter_start)
-    return str(meter_start)[:40] if number is None else str(number.normalize())
 
 
 def _begun(site: Site, command: StartTransaction, charge_point: ChargePoint, moment: Moment) -> Transaction:
@@ -100,7 +105,7 @@ def _begun(site: Site, command: StartTransaction, charge_point: ChargePoint, mom
         full_name=user.full_name if user is not None else "",
         status=AuthorizationStatus.ACCEPTED,
         start_stamp=command.timestamp.strip(),
-        start_meter_text=_text(command.meter_start),
+        start_meter_text=meter_text(command.meter_start),
         is_start_clock_doubtful=moment.is_clock_doubtful,
         started_at=moment.at,
         received_at=command.at,
@@ -110,36 +115,44 @@ def _begun(site: Site, command: StartTransaction, charge_point: ChargePoint, mom
     )
 
 
-def _supersede(draft: Draft, charge_point: ChargePoint, new: Transaction, moment: Moment) -> ChargePoint:
-    """Close what never ended on this connector at its last trusted register (rule 22)."""
-    for old in list(draft.site.open_on(new.charge_point_id, new.connector_id)):
-        if moment.at < old.started_at:
-            continue  # an older start that arrives late from a queue takes nothing over
+def _closed_as_stale(site: Site, new: Transaction) -> list[Transaction]:
+    """The last session of this connector, if the server closed it without its stop."""
+    earlier = [
+        old
+        for old in site.transactions.values()
+        if (old.charge_point_id, old.connector_id) == (new.charge_point_id, new.connector_id)
+        and old.started_at <= new.started_at
+    ]
+    last = max(earlier, key=lambda old: (old.started_at, old.transaction_id), default=None)
+    return [last] if last is not None and last.end_kind is EndKind.STALE else []
+
+
+def _supersede(
+    draft: Draft, charge_point: ChargePoint, ending: list[Transaction], new: Transaction, moment: Moment
+) -> ChargePoint:
+    """Close what never ended on this connector at its last trusted register, and bound what it may still add (rule 22).
+
+    An older start that arrives late from a queue takes nothing over: what is younger is not among `ending`.
+    """
+    for old in ending:
         gap = _gap(draft.site, charge_point, old, new, moment)
-        closed = replace(
-            old,
-            ended_at=max(old.booked_at or old.started_at, old.started_at),
-            ended_received_at=draft.at,
-            end_kind=EndKind.SUPERSEDED,
-            stop_reason="",
-            stop=None,
-            highest_register=new.register.start if gap is not None else None,
-        )
-        draft.put(ch.PutTransaction(closed))
-        figures = {"energy_wh": closed.energy, "next_transaction": new.transaction_id, "gap_wh": gap}
-        draft.note(NoteKind.CLOSED, "another session began on its connector", closed, figures=figures)
+        bounded = replace(old, highest_register=new.register.start) if gap is not None else old
+        if bounded.is_open:
+            figures = {"energy_wh": old.energy, "next_transaction": new.transaction_id, "gap_wh": gap}
+            bounded = draft.close(bounded, EndKind.SUPERSEDED, "another session began on its connector", figures)
+        if bounded is not old:
+            draft.put(ch.PutTransaction(bounded))
         if gap:
             charge_point = replace(charge_point, unattributed=Wh(charge_point.unattributed + gap))
-            draft.note(NoteKind.UNATTRIBUTED, "energy between two sessions", closed, figures={"wh": gap})
+            draft.note(NoteKind.UNATTRIBUTED, "energy between two sessions", bounded, figures={"wh": gap})
     return charge_point
 
 
 def _gap(site: Site, charge_point: ChargePoint, old: Transaction, new: Transaction, moment: Moment) -> Wh | None:
     """Wh between the old session's last register and the new meterStart; None where the register starts anew."""
-    last, start = old.register.last, new.register.start
-    if last is None or start is None or start < last:
+    start = new.register.start
+    if old.register.last is None or start is None or start < old.register.last:
         return None
-    most = max_power_w(site, charge_point, old, None)
-    if start - last > deliverable(old.register, moment, most) + old.register.slack_left:
-        return None
-    return Wh(start - last)
+    gap = Wh(start - old.register.last)
+    most = deliverable(old.register, moment, max_power_w(site, charge_point, old, None)) + old.register.slack_left
+    return gap if gap <= most else None

@@ -8,13 +8,20 @@ from ocpp_server.core.authorize import id_tag_info, judge
 from ocpp_server.core.commands import Authorized, Done, Reply, StopTransaction
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh
-from ocpp_server.core.meter_values import book_samples, max_power_w, note_findings, timed_samples
-from ocpp_server.core.period import Moment, moment_of
+from ocpp_server.core.meter_values import (
+    attributed,
+    book_samples,
+    max_power_w,
+    note_findings,
+    timed_samples,
+    within_session,
+)
+from ocpp_server.core.period import Gap, Moment, moment_of
 from ocpp_server.core.quota import find_user, open_month, tags_of
 from ocpp_server.core.records import AuthorizationStatus, ChargePoint, EndKind, NoteKind, StopCause, Transaction
-from ocpp_server.core.register import capped, raise_stop, settle
+from ocpp_server.core.register import raise_stop, settle
 from ocpp_server.core.site import Site
-from ocpp_server.core.start_transaction import meter_wh
+from ocpp_server.core.start_transaction import RETRY_WITHOUT_CLOCK, meter_text, meter_wh
 
 _LONGEST_STOP_DELAY_S = 60.0
 
@@ -29,12 +36,12 @@ def stop_transaction(site: Site, command: StopTransaction) -> Decision:
         _keep_orphan(draft, command, "stop for another charge point's transaction")
         text = "a charge point tried to stop another one's transaction"
         draft.note(NoteKind.SECURITY, text, charge_point_id=command.charge_point_id)
-    elif named is not None and named.end_kind is EndKind.STOPPED:
-        _stop_again(draft, charge_point, named, command, moment)
     else:
-        meant = named or _meant(site, charge_point, command, moment)
+        meant = named or _repeated(site, command, moment) or _meant(site, charge_point, command, moment)
         if meant is None:
             _keep_orphan(draft, command, "stop for no session that is known")
+        elif meant.end_kind is EndKind.STOPPED:
+            _stop_again(draft, charge_point, meant, command, moment)
         else:
             _stop(draft, charge_point, meant, command, moment)
     return draft.decide(_answer(site, charge_point, command))
@@ -47,9 +54,28 @@ def _answer(site: Site, charge_point: ChargePoint, command: StopTransaction) -> 
     return Authorized(id_tag_info(charge_point, verdict.user, verdict.status, command.at))
 
 
+def _repeated(site: Site, command: StopTransaction, moment: Moment) -> Transaction | None:
+    """The session that this very StopTransaction ended already, where its id does not tell (rule 19).
+
+    Else the repeated stop of a refused start would end what runs on the next connector (Hager Witty Park).
+    """
+    for session in site.transactions.values():
+        ended = session.ended_received_at
+        if session.charge_point_id != command.charge_point_id or ended is None or not _is_same_stop(session, command):
+            continue
+        if not moment.is_clock_doubtful or command.at - ended <= RETRY_WITHOUT_CLOCK:
+            return session
+    return None
+
+
+def _is_same_stop(session: Transaction, command: StopTransaction) -> bool:
+    same = (command.timestamp.strip(), meter_text(command.meter_stop))
+    return session.end_kind is EndKind.STOPPED and (session.stop_stamp, session.stop_meter_text) == same
+
+
 def _meant(site: Site, charge_point: ChargePoint, command: StopTransaction, moment: Moment) -> Transaction | None:
     """The session that a stop with an unknown id, 0 or -1 ends (errata 3.18), or None for an orphan."""
-    sessions = list(site.open_on(command.charge_point_id))
+    sessions = site.open_on(command.charge_point_id)
     refused = [s for s in sessions if s.status is not AuthorizationStatus.ACCEPTED and _has_tag(s, command)]
     if refused:
         return refused[0]
@@ -71,43 +97,38 @@ def _has_tag(session: Transaction, command: StopTransaction) -> bool:
 def _stop(
     draft: Draft, charge_point: ChargePoint, session: Transaction, command: StopTransaction, moment: Moment
 ) -> None:
-    site = draft.site
-    samples = timed_samples(draft, charge_point, command.transaction_data)
-    energy_before = session.energy
-    was_closed = not session.is_open
-    charge_point, session = book_samples(draft, charge_point, session, samples)
-    most = max_power_w(site, charge_point, session, None)
-    meter_stop = meter_wh(site, charge_point, command.meter_stop)
-    if session.register.start_unit is not None:
-        charge_point = replace(charge_point, register_unit=session.register.start_unit)
-        meter_stop = meter_wh(site, charge_point, command.meter_stop)
-    register, findings = settle(session.register, meter_stop, moment, most)
-    if session.highest_register is not None:
-        register = capped(register, session.highest_register)
-    note_findings(draft, session, findings)
-    settled = draft.book(replace(session, register=register), register.energy, moment.at)
+    of_session = (*charge_point.gaps, Gap(session.started_at, command.at))
+    samples = timed_samples(draft, charge_point, command.transaction_data, of_session)
+    charge_point, sampled = book_samples(draft, charge_point, session, samples)
+    most = max_power_w(draft.site, charge_point, sampled, None)
+    meter_stop = meter_wh(draft.site, _with_unit(charge_point, sampled), command.meter_stop)
+    register, findings = settle(sampled.register, meter_stop, moment, most)
+    register = within_session(draft.site, sampled, register)
+    note_findings(draft, sampled, findings)
     ended = replace(
-        settled,
-        ended_at=max(moment.at, settled.started_at),
+        sampled,
+        register=register,
+        booked=draft.book(sampled, register.energy, moment.at),
+        ended_at=max(moment.at, sampled.started_at),
         ended_received_at=command.at,
         end_kind=EndKind.STOPPED,
-        stop_reason=_reason(settled, command),
+        stop_reason=_reason(sampled, command),
+        stop_stamp=command.timestamp.strip(),
+        stop_meter_text=meter_text(command.meter_stop),
         power_w=0,
         flow_w=0,
         is_stale=False,
     )
-    if was_closed and ended.energy > energy_before:
-        taken = min(charge_point.unattributed, ended.energy - energy_before)
-        charge_point = replace(charge_point, unattributed=Wh(charge_point.unattributed - taken))
     ended = _with_overshoot(draft, ended)
     draft.put(ch.PutTransaction(ended))
-    _put_evidence(draft, charge_point, ended, command.at)
-    draft.put(ch.RemoveAlert(stop_alert_id(ended)))
+    _put_evidence(draft, attributed(_with_unit(charge_point, ended), session, ended), ended, command.at)
+    draft.resolve(ended.stop_alert_id)
 
 
-def stop_alert_id(transaction: Transaction) -> str:
-    """The alert that says a stop is not obeyed."""
-    return f"stop-{transaction.transaction_id}"
+def _with_unit(charge_point: ChargePoint, session: Transaction) -> ChargePoint:
+    """The unit of meterStart and meterStop, where this session proved it (rule 3)."""
+    unit = session.register.start_unit
+    return charge_point if unit in (None, charge_point.register_unit) else replace(charge_point, register_unit=unit)
 
 
 def _reason(session: Transaction, command: StopTransaction) -> str:
@@ -124,14 +145,22 @@ def _stop_again(
     most = max_power_w(draft.site, charge_point, session, None)
     meter_stop = meter_wh(draft.site, charge_point, command.meter_stop)
     register, findings = raise_stop(session.register, meter_stop, moment, most)
-    if session.highest_register is not None:
-        register = capped(register, session.highest_register)
+    register = within_session(draft.site, session, register)
     note_findings(draft, session, findings)
     if register.energy <= session.energy:
+        if register is not session.register:  # what was set aside is not shown again
+            draft.put(ch.PutTransaction(replace(session, register=register)))
         return
-    raised = draft.book(replace(session, register=register), register.energy, moment.at)
-    raised = replace(raised, flags=tuple(dict.fromkeys((*raised.flags, "raised by a second stop"))))
+    raised = replace(
+        session,
+        register=register,
+        booked=draft.book(session, register.energy, moment.at),
+        flags=tuple(dict.fromkeys((*session.flags, "raised by a second stop"))),
+    )
     draft.put(ch.PutTransaction(raised))
+    bounded = attributed(charge_point, session, raised)
+    if bounded is not charge_point:
+        draft.put(ch.PutChargePoint(bounded))
     figures = {"before_wh": session.energy, "after_wh": raised.energy}
     draft.note(NoteKind.ODDITY, "raised by a second stop", raised, figures=figures)
 
@@ -159,7 +188,7 @@ def _with_overshoot(draft: Draft, session: Transaction) -> Transaction:
         return session
     tags = tags_of(draft.site, user.account)
     month = open_month(draft.site, draft.at)
-    used = draft.site.used(month, tags) + draft.booked_here(month, frozenset(tags))
+    used = draft.used(month, tags)
     overshoot = Wh(max(0, used - user.quota))
     if overshoot or (session.stop is not None and session.stop.cause is StopCause.QUOTA):
         figures = {"quota_wh": user.quota, "used_wh": used, "overshoot_wh": overshoot}
@@ -172,8 +201,8 @@ def _put_evidence(draft: Draft, charge_point: ChargePoint, session: Transaction,
     if session.register.resolution is not None and session.register.is_sampled:
         charge_point = replace(charge_point, resolution=session.register.resolution)
     stop = session.stop
-    if stop is not None and stop.attempted_at is not None and not stop.failures:
-        seen = min(_LONGEST_STOP_DELAY_S, (at - stop.attempted_at).total_seconds())
+    seen = (at - stop.ordered_at).total_seconds() if stop is not None and stop.is_accepted_at_once else None
+    if seen is not None and seen <= _LONGEST_STOP_DELAY_S:
         known = charge_point.stop_delay_s
         delay = seen if known is None else 0.7 * known + 0.3 * seen
         charge_point = replace(charge_point, stop_delay_s=round(delay, 1))

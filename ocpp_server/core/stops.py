@@ -12,8 +12,7 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core.authorize import access_of
 from ocpp_server.core.commands import CloseStale, Done, OrderStops, RecordStopAttempt, RequestStop, Unknown
 from ocpp_server.core.draft import Decision, Draft
-from ocpp_server.core.energy import Wh
-from ocpp_server.core.quota import allowance, find_user, interval_of, is_expired, stop_time
+from ocpp_server.core.quota import COARSE_STEP, allowance, find_user, interval_of, is_expired, stop_time
 from ocpp_server.core.records import (
     Alert,
     AuthorizationStatus,
@@ -29,8 +28,10 @@ from ocpp_server.core.users import Access
 _RETRY_AFTER_S = (10, 30, 60)
 FAILURES_BEFORE_ALERT = 3
 ACCEPTED = "Accepted"
-_TRICKLE = Wh(5)
-"""Growth between two looks that still counts as no energy flowing."""
+_TRICKLE_W = 300
+"""What a car that waits or the charge point itself may draw."""
+_LEAST_CHARGING_W = 1380
+"""6 A on one phase: a register of whole kWh would take hours to prove less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,11 @@ def due_attempts(site: Site, now: datetime) -> list[Transaction]:
 def has_ceased(site: Site, transaction: Transaction, now: datetime) -> bool:
     """Energy has ceased since the last attempt: readings came, and the register did not move (rule 26)."""
     stop, read = transaction.stop, transaction.reading_received_at
-    if stop is None or stop.attempted_at is None or read is None:
+    if stop is None or stop.attempted_at is None or read is None or read <= stop.attempted_at:
         return False
-    interval = timedelta(seconds=interval_of(site, transaction))
-    has_looked = read >= stop.attempted_at + interval and now - read <= 2 * interval
-    return has_looked and transaction.energy - stop.energy_at_attempt <= max(_TRICKLE, transaction.register.step - 1)
+    is_recent = now - read <= timedelta(seconds=2 * interval_of(site, transaction))
+    power_w = transaction.register.power_w or 0
+    return is_recent and power_w <= (_LEAST_CHARGING_W if transaction.register.step >= COARSE_STEP else _TRICKLE_W)
 
 
 def order_stops(site: Site, command: OrderStops) -> Decision:
@@ -87,7 +88,7 @@ def order_stops(site: Site, command: OrderStops) -> Decision:
     for transaction in list(site.open_transactions.values()):
         if transaction.stop is not None and _is_void(site, transaction, command.at):
             draft.put(ch.PutTransaction(replace(transaction, stop=None)))
-            draft.put(ch.RemoveAlert(f"stop-{transaction.transaction_id}"))
+            draft.resolve(transaction.stop_alert_id)
             draft.note(NoteKind.STOP, "no longer needed", transaction, figures={"cause": transaction.stop.cause})
     return draft.decide(Done())
 
@@ -118,17 +119,18 @@ def record_stop_attempt(site: Site, command: RecordStopAttempt) -> Decision:
         attempts=stop.attempts + 1,
         failures=failures,
         attempted_at=command.at,
-        energy_at_attempt=transaction.energy,
+        is_accepted_at_once=stop.is_accepted_at_once if stop.attempts else not command.has_failed,
         next_attempt_at=command.at + timedelta(seconds=wait),
         result=command.result,
     )
     draft.put(ch.PutTransaction(replace(transaction, stop=tried)))
     figures = {"result": command.result, "attempts": tried.attempts, "failures": failures}
     kind = NoteKind.STOP_FAILED if command.has_failed else NoteKind.STOP
-    draft.note(kind, f"RemoteStopTransaction: {command.result}", transaction, figures=figures)
-    alert_id = f"stop-{transaction.transaction_id}"
-    if failures >= FAILURES_BEFORE_ALERT and alert_id not in site.alerts:
-        draft.put(ch.PutAlert(_alert(alert_id, transaction, tried, command.at)))
+    if command.result != stop.result:  # a state is noted when it changes, not each minute while it lasts
+        draft.note(kind, f"RemoteStopTransaction: {command.result}", transaction, figures=figures)
+    if failures >= FAILURES_BEFORE_ALERT and transaction.stop_alert_id not in site.alerts:
+        draft.put(ch.PutAlert(_alert(transaction, tried, command.at)))
+        draft.note(NoteKind.STOP_FAILED, "stop not obeyed", transaction, figures=figures)
     return draft.decide(Done())
 
 
@@ -142,19 +144,9 @@ def close_stale(site: Site, command: CloseStale) -> Decision:
         silent = (command.at - since).total_seconds()
         patience = 3 * interval_of(site, transaction)
         if silent > patience + site.policy.stale_close_after_s:
-            closed = replace(
-                transaction,
-                ended_at=max(transaction.booked_at or transaction.started_at, transaction.started_at),
-                ended_received_at=command.at,
-                end_kind=EndKind.STALE,
-                is_stale=False,
-                stop=None,
-                power_w=0,
-                flow_w=0,
-            )
+            text = "its connector was free and no reading came"
+            closed = draft.close(transaction, EndKind.STALE, text, {"energy_wh": transaction.energy})
             draft.put(ch.PutTransaction(closed))
-            draft.put(ch.RemoveAlert(f"stop-{transaction.transaction_id}"))
-            draft.note(NoteKind.CLOSED, "its connector was free and no reading came", closed)
         elif silent > patience and not transaction.is_stale:
             draft.put(ch.PutTransaction(replace(transaction, is_stale=True, power_w=0, flow_w=0)))
             draft.note(NoteKind.ODDITY, "stale: connector is Available and no reading comes", transaction)
@@ -172,10 +164,10 @@ def _wanted(site: Site, transaction: Transaction, now: datetime) -> Stop | None:
     if transaction.status is not AuthorizationStatus.ACCEPTED:
         return Stop(transaction, StopCause.REFUSED, now)
     access = access_of(site, transaction.charge_point_id)
-    if access is Access.FREE or not transaction.is_on_quota:
-        return None
     if access is Access.CLOSED:
         return Stop(transaction, StopCause.CLOSED, now)
+    if access is Access.FREE or not transaction.is_on_quota:
+        return None
     user = find_user(site, transaction.id_tag)
     if user is None:
         return Stop(transaction, StopCause.REMOVED, now)
@@ -188,15 +180,25 @@ def _wanted(site: Site, transaction: Transaction, now: datetime) -> Stop | None:
 
 
 def _is_void(site: Site, transaction: Transaction, now: datetime) -> bool:
-    """The reason of an order is gone. A quota counts as raised only if two more intervals fit into it."""
+    """The reason of an order is gone.
+
+    A quota counts as raised only if a new session could begin and two more intervals fit into it: power that falls
+    because the stop is being obeyed takes no order back.
+    """
     assert transaction.stop is not None
     if transaction.stop.cause is StopCause.REQUESTED:
         return False
     wanted = _wanted(site, transaction, now)
-    if wanted is None:
-        return True
     margin = timedelta(seconds=2 * interval_of(site, transaction))
-    return wanted.cause is StopCause.QUOTA and wanted.at > now + margin
+    if wanted is not None and (wanted.cause is not StopCause.QUOTA or wanted.at <= now + margin):
+        return False
+    return transaction.stop.cause is not StopCause.QUOTA or not _is_used_up(site, transaction, now)
+
+
+def _is_used_up(site: Site, transaction: Transaction, now: datetime) -> bool:
+    user = find_user(site, transaction.id_tag)
+    is_free = access_of(site, transaction.charge_point_id) is Access.FREE
+    return not is_free and user is not None and allowance(site, user, now).is_used_up
 
 
 def _order(draft: Draft, transaction: Transaction, cause: StopCause, by: str, figures: dict[str, object]) -> None:
@@ -214,11 +216,12 @@ def _figures(site: Site, transaction: Transaction, now: datetime) -> dict[str, o
     return figures
 
 
-def _alert(alert_id: str, transaction: Transaction, stop: StopOrder, at: datetime) -> Alert:
+def _alert(transaction: Transaction, stop: StopOrder, at: datetime) -> Alert:
     text = (
         f"{transaction.charge_point_id} does not obey the stop of transaction {transaction.transaction_id} "
         f"({stop.cause.value}): {stop.result}, {stop.attempts} attempts"
     )
+    alert_id = transaction.stop_alert_id
     return Alert(alert_id, "stop not obeyed", text, at, transaction.charge_point_id, transaction.transaction_id)
 
 

@@ -1,0 +1,330 @@
+"""The one entrance to the rules, and what needs no rule of its own (rules 9, 11, 16, 22, 24)."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import cast
+
+import pytest
+from site_builder import CHARGE_POINT, FEBRUARY, JANUARY, NOON, ZONE, SiteBuilder, at, sample, stamp, user
+
+from ocpp_server.core import changes as ch
+from ocpp_server.core import commands as cmd
+from ocpp_server.core.decide import decide
+from ocpp_server.core.energy import Wh
+from ocpp_server.core.period import Gap, Month
+from ocpp_server.core.records import Admission, ChargePoint, NoteKind
+from ocpp_server.core.site import Policy, Site, apply
+from ocpp_server.core.users import Access, ChargerRow, IdTag
+
+
+def _known(site: SiteBuilder, charge_point_id: str = CHARGE_POINT) -> ChargePoint:
+    return site.site.charge_points[charge_point_id]
+
+
+def test_a_decision_reads_the_site_and_alters_nothing() -> None:
+    """architecture.md: decide is pure; apply is the only place that alters the state."""
+    site = SiteBuilder([user("RFID001", 1_000)])
+    number = site.begin()
+    site.meter(number, sample(1, 301))
+    before = site.restarted()
+    decide(site.site, cmd.MeterValues(CHARGE_POINT, at(2), 1, number, (sample(2, 999),)))
+    decide(site.site, cmd.StopTransaction(CHARGE_POINT, at(2), number, 999, stamp(at(2))))
+    decide(site.site, cmd.StartTransaction(CHARGE_POINT, at(2), 1, "RFID001", 999, stamp(at(2))))
+
+    assert site.site == before
+
+
+def test_a_command_that_is_none_is_refused() -> None:
+    """style.md 14: closed unions."""
+    with pytest.raises(AssertionError):
+        decide(Site(Policy(ZONE)), cast("cmd.Command", "nonsense"))
+
+
+# --- connections and boots ------------------------------------------------------------------------------------------
+
+
+def test_a_charge_point_never_seen_may_bring_a_queue_of_any_age() -> None:
+    """Rule 9: it was not connected to us then."""
+    site = SiteBuilder()
+    site.do(cmd.Connect("NEW_01", at(0)))
+
+    assert _known(site, "NEW_01") == ChargePoint(
+        "NEW_01", first_seen=at(0), connected_since=at(0), gaps=(Gap(None, at(0)),)
+    )
+
+
+@pytest.mark.parametrize("is_closed_before", [True, False])
+def test_the_gap_before_a_connection_begins_where_it_was_last_heard_of(is_closed_before: bool) -> None:
+    """Rule 9: also where nobody saw the socket close, because the server was killed."""
+    site = SiteBuilder()
+    site.do(cmd.Heartbeat(CHARGE_POINT, at(0)))
+    if is_closed_before:
+        site.do(cmd.Disconnect(CHARGE_POINT, at(60 * 48)))
+    site.do(cmd.Connect(CHARGE_POINT, at(60 * 49)))
+
+    assert _known(site).gaps[-1] == Gap(at(0), at(60 * 49))
+    assert _known(site).connected_since == at(60 * 49)
+
+
+def test_a_session_from_before_an_outage_of_the_server_keeps_its_time() -> None:
+    """Rules 9, 10 and 24: two days without a server; the queue is booked where it belongs."""
+    site = SiteBuilder([user("RFID001", None)])
+    site.do(cmd.Heartbeat(CHARGE_POINT, at(0)))
+    site.do(cmd.Connect(CHARGE_POINT, at(60 * 48)))
+    number = site.begin(minutes=60, received=60 * 48)
+    site.stop(number, 120, 7_000, received=60 * 48)
+
+    assert (site.transaction(number).started_at, site.transaction(number).ended_at) == (at(60), at(120))
+    assert site.site.energy_by_day == {("RFID001", "2025-01-15"): 7_000}
+
+
+def test_a_short_break_is_no_gap_and_only_twenty_are_kept() -> None:
+    """Rule 9."""
+    site = SiteBuilder()
+    site.do(cmd.Disconnect(CHARGE_POINT, at(-55)))
+    site.do(cmd.Connect(CHARGE_POINT, at(-55)))
+    short = len(_known(site).gaps)
+    for hour in range(30):
+        site.do(cmd.Connect(CHARGE_POINT, at(60 * hour)))
+
+    assert short == 1
+    assert (len(_known(site).gaps), _known(site).gaps[-1].until) == (20, at(60 * 29))
+
+
+def test_a_charge_point_that_was_never_heard_of_has_a_gap_since_it_is_known() -> None:
+    """Rule 9: an imported or configured charge point has no last message."""
+    site = SiteBuilder()
+    apply(site.site, ch.PutChargePoint(ChargePoint("IMPORTED", first_seen=at(0))))
+    site.do(cmd.Connect("IMPORTED", at(60)))
+
+    assert _known(site, "IMPORTED").gaps == (Gap(at(0), at(60)),)
+
+
+def test_the_end_of_a_socket_is_kept_once() -> None:
+    """B13: the late close of an old socket writes nothing anew."""
+    site = SiteBuilder()
+    site.do(cmd.Disconnect(CHARGE_POINT, at(1)))
+    first = _known(site).connected_since
+    site.do(cmd.Disconnect(CHARGE_POINT, at(2)))
+    again = site.last
+    site.do(cmd.Disconnect("NEVER_SEEN", at(2)))
+
+    assert (first, again, site.last) == (None, (), ())
+
+
+def test_a_boot_tells_what_it_is_and_ends_nothing() -> None:
+    """Rule 24; OpenEVSE#787: boot in mid-session, session goes on under its id."""
+    site = SiteBuilder([user("RFID001")])
+    number = site.begin()
+    serial = "a serial number of 33 characters …"
+    reply = site.do(cmd.BootNotification(CHARGE_POINT, at(1), "Schneider", "EVlink", serial, "1.2"))
+
+    assert reply == cmd.Booted(is_accepted=True)
+    assert (_known(site).vendor, _known(site).model, _known(site).serial_number) == ("Schneider", "EVlink", serial)
+    assert (_known(site).booted_at, site.transaction(number).is_open) == (at(1), True)
+
+
+def test_a_boot_of_a_charge_point_that_waits_for_approval_is_pending() -> None:
+    """Rule 23; OCPP 1.6 §4.2."""
+    site = SiteBuilder()
+    apply(site.site, ch.PutChargePoint(ChargePoint("NEW_01", NOON, Admission.PENDING)))
+    reply = site.do(cmd.BootNotification("NEW_01", at(1), "ACME"))
+
+    assert reply == cmd.Booted(is_accepted=False)
+    assert (_known(site, "NEW_01").booted_at, _known(site, "NEW_01").vendor) == (None, "ACME")
+
+
+def test_a_reconnect_needs_no_boot() -> None:
+    """Rule 24; J 5.4: open transactions go on under their ids."""
+    site = SiteBuilder([user("RFID001")])
+    number = site.begin(meter_start=0)
+    site.do(cmd.Disconnect(CHARGE_POINT, at(1)))
+    site.do(cmd.Connect(CHARGE_POINT, at(30)))
+    site.meter(number, sample(31, 5_000))
+
+    assert (site.energy(number), site.start(minutes=40).id_tag_info.status) == (5_000, "Accepted")
+
+
+# --- messages that carry no energy ----------------------------------------------------------------------------------
+
+
+def test_a_heartbeat_alters_no_status() -> None:
+    """B12: a Heartbeat turned Preparing, Finishing, Faulted into Available."""
+    site = SiteBuilder()
+    site.status(0, "Faulted")
+    before = _known(site)
+    reply = site.do(cmd.Heartbeat(CHARGE_POINT, at(1)))
+
+    assert (reply, _known(site)) == (cmd.Done(), before)
+    assert (site.site.last_seen[CHARGE_POINT], site.site.last_heartbeat[CHARGE_POINT]) == (at(1), at(1))
+
+
+def test_when_a_charge_point_was_seen_is_kept_every_ten_seconds() -> None:
+    """Not a row of the ledger for each message; a clock that went back is taken over."""
+    site = SiteBuilder([user("RFID001")])
+    found = []
+    for seconds in (0, 9, 10, 15, 5):
+        site.authorize("RFID001", seconds / 60)
+        found.append(site.site.last_seen[CHARGE_POINT] - NOON)
+
+    assert found == [timedelta(seconds=s) for s in (0, 0, 10, 10, 5)]
+
+
+def test_a_status_is_kept_as_it_was_told_and_dated_when_it_changed() -> None:
+    """OCPP 1.6 §4.9; charger-quirks section 7: unknown values are shown as they are."""
+    site = SiteBuilder()
+    site.do(cmd.StatusNotification(CHARGE_POINT, at(0), 2, "Wibble", "Error", "info"))
+    site.do(cmd.StatusNotification(CHARGE_POINT, at(1), 0, "Available", "NoError", ""))
+    site.do(cmd.StatusNotification(CHARGE_POINT, at(2), 2, "Wibble", "NoError", ""))
+    site.do(cmd.StatusNotification(CHARGE_POINT, at(3), 2, "Available", "NoError", ""))
+
+    found = [(c.connector_id, c.status, c.error_code, c.since) for c in _known(site).connectors]
+    assert found == [(0, "Available", "NoError", at(1)), (2, "Available", "NoError", at(3))]
+
+
+def test_the_same_status_again_keeps_its_time_and_writes_nothing() -> None:
+    """A state is kept when it changes."""
+    site = SiteBuilder()
+    site.status(0)
+    site.status(0.1)
+
+    assert site.last == ()
+    assert _known(site).connectors[0].since == at(0)
+
+
+def test_a_charge_point_has_sixty_four_connectors_at_most() -> None:
+    """T14: poison values fill no memory."""
+    site = SiteBuilder()
+    for number in range(80):
+        site.status(0, connector_id=number)
+    site.status(1, "Charging", connector_id=63)
+
+    assert len(_known(site).connectors) == 64
+    assert _known(site).connectors[63].status == "Charging"
+
+
+def test_the_stamp_of_a_status_tells_of_the_clock() -> None:
+    """Rule 15; without or with an unreadable one nothing is learnt."""
+    site = SiteBuilder()
+    found = []
+    for text in ("", "nonsense", stamp(at(4)), "", stamp(at(-90))):
+        site.status(0, timestamp=text)
+        found.append(_known(site).has_right_clock)
+
+    assert found == [None, None, True, True, False]
+
+
+def test_a_message_that_is_only_kept_is_a_note() -> None:
+    """charger-quirks section 7: DataTransfer with energy or cost inside is never booked."""
+    site = SiteBuilder()
+    reply = site.do(cmd.RecordMessage(CHARGE_POINT, at(0), NoteKind.MESSAGE, "DataTransfer Growatt"))
+
+    assert (reply, site.kinds(), site.notes[0].charge_point_id) == (cmd.Done(), [NoteKind.MESSAGE], CHARGE_POINT)
+
+
+def test_a_whole_configuration_replaces_and_one_key_is_added() -> None:
+    """OCPP 1.6 §5.3, §5.8; rule 27: looked over once after a boot."""
+    site = SiteBuilder()
+    site.do(cmd.RecordConfiguration(CHARGE_POINT, at(0), (("B", "1"), ("A", "1")), is_complete=True))
+    looked_over = _known(site).configured_boot
+    puts = len(site.last)
+    site.do(cmd.RecordConfiguration(CHARGE_POINT, at(1), (("B", "2"),)))
+    one_key = site.site.configurations[CHARGE_POINT]
+    site.do(cmd.RecordConfiguration(CHARGE_POINT, at(2), (("C", "3"),), is_complete=True))
+
+    assert (looked_over, puts, len(site.last)) == (at(-60), 2, 1)
+    assert one_key == (("A", "1"), ("B", "2"))
+    assert site.site.configurations[CHARGE_POINT] == (("C", "3"),)
+
+
+# --- tables, months, books ------------------------------------------------------------------------------------------
+
+
+def test_a_new_table_of_users_is_in_force_at_once() -> None:
+    """Rule 16 (B9)."""
+    site = SiteBuilder()
+    site.set_users([user("RFID001")], 0)
+
+    assert site.authorize("RFID001").status == "Accepted"
+
+
+def test_a_new_table_resolves_the_warnings_of_whose_quota_changed() -> None:
+    """Rules 16 and 28."""
+    site = SiteBuilder([user("RFID001", 1_000), user("RFID002", 1_000), user("RFID003", 1_000)])
+    for k, tag in enumerate(("RFID001", "RFID002", "RFID003"), 1):
+        site.meter(site.begin(tag, meter_start=0, connector_id=k), sample(1, 960))
+    before = sorted(site.site.alerts)
+    site.set_users([user("RFID001", 1_000), user("RFID002", None)], 2)
+
+    assert (len(before), sorted(site.site.alerts)) == (3, ["quota-RFID001"])
+
+
+def test_a_new_table_of_charge_points_is_in_force_at_once() -> None:
+    """data-files.md, chargers.csv."""
+    site = SiteBuilder()
+    row = ChargerRow(CHARGE_POINT, access=Access.CLOSED)
+    site.do(cmd.ReplaceChargers(at(0), (row,)))
+    site.do(cmd.ReplaceChargers(at(1), ()))
+
+    assert site.site.chargers == {}
+
+
+def test_a_month_opens_exactly_once_and_never_an_earlier_one() -> None:
+    """Rule 11."""
+    site = SiteBuilder([user("RFID001", 300)])
+    site.do(cmd.OpenMonth(at(0), JANUARY))
+    site.do(cmd.RaiseAlert(at(0), "disk", "disk", "full"))
+    site.meter(site.begin(), sample(1, 299))
+    raised = sorted(site.site.alerts)
+    site.do(cmd.OpenMonth(at(1), FEBRUARY))
+    opened = dict(site.notes[0].figures)
+    site.do(cmd.OpenMonth(at(2), FEBRUARY))
+    twice = site.last
+    site.do(cmd.OpenMonth(at(3), JANUARY))
+
+    assert raised == ["disk", "quota-RFID001"]
+    assert opened == {"month": "2025-02", "closed": "2025-01"}
+    assert (twice, site.last, site.site.open_month) == ((), (), FEBRUARY)
+    assert list(site.site.alerts) == ["disk"]
+
+
+@pytest.mark.parametrize("month", [None, Month("2024-12")])
+def test_an_adjustment_is_booked_in_the_open_month(month: Month | None) -> None:
+    """Rule 11: quotas count in the month that was opened."""
+    site = SiteBuilder([user("RFID001")])
+    if month is not None:
+        site.do(cmd.OpenMonth(at(0), month))
+    site.do(cmd.Adjust(at(0), IdTag("rfid001"), Wh(-250), "card was lent", "ops"))
+
+    assert site.site.usage == {(month or JANUARY, "RFID001"): -250}
+    assert (site.kinds(), site.notes[0].id_tag) == ([NoteKind.ADJUSTED], "RFID001")
+    assert site.bookings()[0].reason == "card was lent (ops)"
+
+
+def test_an_alert_of_the_server_keeps_its_begin_until_it_is_resolved() -> None:
+    """data-files.md, alerts.json: since."""
+    site = SiteBuilder()
+    site.do(cmd.RaiseAlert(at(0), "disk", "disk", "90 % full"))
+    site.do(cmd.RaiseAlert(at(5), "disk", "disk", "95 % full"))
+    alert = site.site.alerts["disk"]
+    site.do(cmd.ResolveAlert(at(6), "disk"))
+    resolved = len(site.last)
+    site.do(cmd.ResolveAlert(at(7), "disk"))
+
+    assert (alert.since, alert.text) == (at(0), "95 % full")
+    assert (resolved, site.last, site.site.alerts) == (1, (), {})
+
+
+def test_an_operators_stop_reaches_the_order() -> None:
+    """architecture.md, the life of "stop this session"."""
+    site = SiteBuilder([user("RFID001")])
+    number = site.begin()
+    site.do(cmd.RequestStop(at(0), number, "ops"))
+    site.do(cmd.OrderStops(at(0)))
+    site.do(cmd.RecordStopAttempt(at(0), number, "Accepted", has_failed=False))
+    site.do(cmd.CloseStale(at(0)))
+
+    stop = site.transaction(number).stop
+    assert stop is not None
+    assert replace(stop, result="") != stop
+    assert stop.attempts == 1
