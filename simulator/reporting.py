@@ -117,6 +117,7 @@ class Reporting:
                 lambda: self._frames.stop_transaction(session, stamp, reading),
                 lambda _confirmation: session.stop_confirmed.reach(),
                 copies=2 if self._behaviour.duplicate_stop else 1,
+                is_outside_schema=self._behaviour.transaction_data,  # Hertz, which only MeterValues' schema knows
             )
         )
 
