@@ -211,10 +211,19 @@ ADJUSTED = [(2.5, 2500), ("2,5", 2500), (" 2.5 ", 2500), (-1, -1000), (0.001, 1)
 @pytest.mark.parametrize(("kwh", "wh"), ADJUSTED)
 async def test_a_correction_is_in_the_books(api: Api, kwh: object, wh: int) -> None:
     """201, once it is durable; negative gives back."""
+    await api.post(ADJUSTMENTS, json=GOOD | {"kwh": 1})
     status, body = await api.post(ADJUSTMENTS, json=GOOD | {"kwh": kwh})
 
     assert (status, body) == (201, {"id_tag": "RFID001", "wh": wh})
-    assert list(api.store.load().usage.values()) == [wh]
+    assert list(api.store.load().usage.values()) == [1000 + wh]
+
+
+async def test_no_more_is_given_back_than_was_used(api: Api) -> None:
+    """409: usage is never negative (rule 5); the sentence says what to do instead."""
+    status, problem = await api.post(ADJUSTMENTS, json=GOOD | {"kwh": -0.001})
+
+    assert (status, "raise the quota" in problem["detail"]) == (409, True)
+    assert api.store.load().usage == {}
 
 
 BAD_KWH = ["NaN", "Infinity", "-Infinity", "1e400", '"nan"', '"inf"', '"abc"', '""', "0", "-0.0", "0.0004", "true"]

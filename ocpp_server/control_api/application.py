@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ocpp_server.central_system import CommitError
 from ocpp_server.clock import Clock
-from ocpp_server.core.commands import Adjust, Command, Reply, RequestStop, Unknown
+from ocpp_server.core.commands import Adjust, Command, Refused, Reply, RequestStop, Unknown
 from ocpp_server.core.energy import EnergyUnit, parse_number, to_wh
 from ocpp_server.core.users import IdTag
 
@@ -102,7 +102,7 @@ class ControlApi:
         return web.json_response({"transaction_id": number, "state": "stopping"}, status=202)
 
     async def _adjust(self, request: web.Request) -> web.Response:
-        """201: the correction is in the books."""
+        """201: the correction is in the books. 409: more would be given back than was used."""
         try:
             body = json.loads(await request.read())
         except (ValueError, RecursionError):  # also bytes of no known encoding, and numbers of 5000 digits
@@ -111,7 +111,9 @@ class ControlApi:
             command = adjustment(body, self._now())
         except ValueError as error:
             return _problem(422, str(error))
-        await self._central.handle(command)
+        reply = await self._central.handle(command)
+        if isinstance(reply, Refused):
+            return _problem(409, reply.text)
         return web.json_response({"id_tag": command.id_tag, "wh": command.wh}, status=201)
 
     def _now(self) -> datetime:

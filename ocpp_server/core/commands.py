@@ -285,4 +285,11 @@ class Unknown:
     text: str
 
 
-Reply: TypeAlias = Done | Booted | Authorized | Started | Unknown
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was asked for would break a rule; nothing was changed."""
+
+    text: str
+
+
+Reply: TypeAlias = Done | Booted | Authorized | Started | Unknown | Refused

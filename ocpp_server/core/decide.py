@@ -10,7 +10,7 @@ from ocpp_server.core.authorize import authorize
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.meter_values import meter_values
 from ocpp_server.core.period import CLOCK_TOLERANCE, Gap, parse_timestamp, split_by_hour
-from ocpp_server.core.quota import WARNINGS, account_of, warning_id
+from ocpp_server.core.quota import WARNINGS, account_of, open_month, warning_id
 from ocpp_server.core.records import (
     Admission,
     Alert,
@@ -189,9 +189,13 @@ def _open_month(site: Site, command: cmd.OpenMonth) -> Decision:
 
 
 def _adjust(site: Site, command: cmd.Adjust) -> Decision:
-    """Book a correction in the open month; the reason stays in the books."""
+    """Book a correction in the open month; the reason stays in the books. Usage is never negative (rule 5)."""
     draft = Draft(site, command.at)
     id_tag, _ = account_of(site, command.id_tag)
+    used = site.used(open_month(site, command.at), [id_tag])
+    if used + command.wh < 0:
+        text = f"{id_tag} has used {used / 1000:g} kWh this month, no more can be given back: raise the quota instead"
+        return draft.decide(cmd.Refused(text))
     (place,) = split_by_hour(command.at, command.at, command.wh, site.policy.zone)
     if site.open_month is not None:
         place = replace(place, month=site.open_month)

@@ -294,11 +294,24 @@ def test_an_adjustment_is_booked_in_the_open_month(month: Month | None) -> None:
     site = SiteBuilder([user("RFID001")])
     if month is not None:
         site.do(cmd.OpenMonth(at(0), month))
-    site.do(cmd.Adjust(at(0), IdTag("rfid001"), Wh(-250), "card was lent", "ops"))
+    site.do(cmd.Adjust(at(0), IdTag("rfid001"), Wh(250), "card was lent", "ops"))
 
-    assert site.site.usage == {(month or JANUARY, "RFID001"): -250}
+    assert site.site.usage == {(month or JANUARY, "RFID001"): 250}
     assert (site.kinds(), site.notes[0].id_tag) == ([NoteKind.ADJUSTED], "RFID001")
     assert site.bookings()[0].reason == "card was lent (ops)"
+
+
+def test_no_more_is_given_back_than_was_used() -> None:
+    """Rule 5: energy is never negative, also by a correction."""
+    site = SiteBuilder([user("RFID001")])
+    site.do(cmd.Adjust(at(0), IdTag("RFID001"), Wh(250), "card was lent", "ops"))
+    too_much = site.do(cmd.Adjust(at(1), IdTag("RFID001"), Wh(-251), "a guest", "ops"))
+    after_too_much = site.last
+    site.do(cmd.Adjust(at(2), IdTag("RFID001"), Wh(-250), "a guest", "ops"))
+
+    text = "RFID001 has used 0.25 kWh this month, no more can be given back: raise the quota instead"
+    assert (too_much, after_too_much) == (cmd.Refused(text), ())
+    assert site.site.usage == {(JANUARY, "RFID001"): 0}
 
 
 def test_an_alert_of_the_server_keeps_its_begin_until_it_is_resolved() -> None:
