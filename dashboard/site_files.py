@@ -1,6 +1,6 @@
 """The only place that knows the names and words of the files in data/: turns them into `records`.
 
-Spelled as in docs/data-files: kWh in the files, Wh from here on; times without a zone are UTC.
+Spelled as in docs/files.md: kWh in the files, Wh from here on; times without a zone are UTC.
 """
 
 import os

@@ -3,17 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
 from ocpp_server.core.commands import RaiseAlert, ResolveAlert
-from ocpp_server.core.site import forget_ended
+from ocpp_server.core.site import forget_ended, kept_since
+from ocpp_server.storage.errors import StorageError
 
 log = logging.getLogger(__name__)
 
-KEEP_ENDED = timedelta(days=62)
 _LOOK_EVERY_S = 600.0
 _BACKUP_HOUR = 3
 _MOST_BACKUPS = 14
@@ -38,7 +38,7 @@ class Housekeeping:
     async def look(self) -> None:
         """Do what is due."""
         now = self._clock.now()
-        forget_ended(self._central.site, now - KEEP_ENDED)
+        forget_ended(self._central.site, kept_since(now))
         local = now.astimezone(self._central.site.policy.zone)
         target = self._folder / f"ledger-{local:%Y-%m-%d}.db"
         if local.hour >= _BACKUP_HOUR and not target.exists():
@@ -47,7 +47,7 @@ class Housekeeping:
     async def _make_backup(self, now: datetime, target: Path) -> None:
         try:
             await asyncio.to_thread(self._copy, target)
-        except OSError as failure:
+        except (StorageError, OSError) as failure:
             log.error("[STATUS] backup failed file=%s error=%s", target.name, failure)
             text = f"the nightly backup failed: {failure}"
             await self._central.handle(RaiseAlert(now, _ALERT_ID, "backup failed", text))

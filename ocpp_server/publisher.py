@@ -7,11 +7,8 @@ Once a minute, and after a failure, every current view is looked at again, whate
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import get_args
 
@@ -20,10 +17,10 @@ from ocpp_server.clock import Clock
 from ocpp_server.core import changes as ch
 from ocpp_server.core.period import Month, month_of, month_start
 from ocpp_server.core.records import Transaction
+from ocpp_server.core.site import kept_since
 from ocpp_server.storage import documents
-from ocpp_server.storage.atomic_file import replace_file, sync_file
-from ocpp_server.storage.ledger_load import kept_since
 from ocpp_server.storage.sessions_csv import sessions_csv
+from ocpp_server.storage.view_files import ViewFiles
 
 log = logging.getLogger(__name__)
 
@@ -33,18 +30,6 @@ _MINUTE_S = 60.0
 _ANYTHING: frozenset[type[ch.Change]] = frozenset(get_args(ch.Change))
 _NOT_OF_CHARGERS = {ch.AddNote, ch.AddReading, ch.AddRefusedTag, ch.PutUsers}
 _TOLD_BY_STATUS = {ch.PutAlert, ch.RemoveAlert, ch.PutUsers, ch.PutChargers, ch.AddRefusedTag}
-
-
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What we last put into a file: its digest, and how the file looked to the file system then.
-
-    A blank digest: the file is ours, but must be written again.
-    """
-
-    digest: str
-    identity: tuple[int, int, int]
-    is_synced: bool
 
 
 class Publisher:
@@ -74,7 +59,7 @@ class Publisher:
         self._is_complete = False
         self._is_sync_due = True
         self._last_minute = self._last_status = float("-inf")
-        self._written: dict[Path, _Written] = {}
+        self._files = ViewFiles(data_dir, clock.now)
         self._is_writing = asyncio.Lock()
         self.last_error = ""
         self._reasons: frozenset[str] = frozenset()
@@ -109,8 +94,7 @@ class Publisher:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file as last written, by name: a later difference is a hand edit."""
-        written = list(self._written.items())
-        return {str(path.relative_to(self._data_dir)): entry.digest for path, entry in written}
+        return self._files.digests()
 
     def _real_s(self) -> float:
         return self._clock.monotonic() / self._clock.factor
@@ -199,74 +183,13 @@ class Publisher:
         return month_start(month, self._central.site.policy.zone) >= kept_since(self._clock.now())
 
     async def _write_in_thread(self, views: list[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
-        writing = asyncio.ensure_future(asyncio.to_thread(self._write_all, views, is_synced))
+        writing = asyncio.ensure_future(asyncio.to_thread(self._files.write, views, is_synced=is_synced))
         try:
             await asyncio.wait([writing])
         except asyncio.CancelledError:
             await asyncio.wait([writing])  # the thread goes on, and must not meet the next one at the same files
             raise
         return writing.result()
-
-    def _write_all(self, views: list[tuple[Path, bytes]], is_synced: bool) -> dict[Path, OSError]:
-        failures: dict[Path, OSError] = {}
-        for path, content in views:
-            try:
-                self._write(path, content, is_synced=is_synced)
-            except OSError as failure:
-                failures[path] = failure
-        if is_synced:
-            failures |= self._sync_rest()
-        return failures
-
-    def _sync_rest(self) -> dict[Path, OSError]:
-        """Make durable what was written without fsync since the last time."""
-        failures: dict[Path, OSError] = {}
-        loose = [path for path, written in self._written.items() if not written.is_synced]
-        for path in loose:
-            try:
-                sync_file(path)
-                self._written[path] = replace(self._written[path], is_synced=True)
-            except OSError as failure:  # a second fsync would succeed and prove nothing: a new file is needed
-                self._written[path] = replace(self._written[path], digest="")
-                failures[path] = failure
-        return failures
-
-    def _write(self, path: Path, content: bytes, *, is_synced: bool) -> None:
-        digest = hashlib.sha256(content).hexdigest()
-        before = self._written.get(path)
-        identity = _identity(path)
-        is_untouched = before is not None and before.identity == identity
-        if before is not None and is_untouched and before.digest == digest:
-            return
-        if before is not None and identity is not None and not is_untouched:
-            self._set_aside(path)
-            identity = None
-        if path.parent == self._archive:
-            self._archive.mkdir(mode=0o750, exist_ok=True)
-        try:
-            replace_file(path, content, is_synced=is_synced)
-        except OSError:
-            if _identity(path) != identity:  # it is in place, but perhaps not durable
-                self._note_written(path, "", is_synced=False)
-            raise
-        self._note_written(path, digest, is_synced=is_synced)
-
-    def _note_written(self, path: Path, digest: str, *, is_synced: bool) -> None:
-        identity = _identity(path)
-        if identity is not None:
-            self._written[path] = _Written(digest, identity, is_synced)
-
-    def _set_aside(self, path: Path) -> None:
-        """Somebody edited a view while the server runs: keep the edit, an editor's old copy must not take back use."""
-        name = f"{path.name}.set-aside-{self._clock.now():%Y%m%dT%H%M%SZ}"
-        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
-        kept = next(target for target in map(path.with_name, names) if _identity(target) is None)
-        path.rename(kept)
-        log.warning(
-            "[QUOTA] edit set aside file=%s hint=%s",
-            kept.name,
-            "book a correction instead: python -m ocpp_server adjust TAG KWH --reason TEXT",
-        )
 
     def _remember(self, failures: dict[Path, OSError]) -> None:
         """Tell what could not be written, once while it lasts; everything is written again then."""
@@ -281,11 +204,3 @@ class Publisher:
         elif self._reasons and not names:
             log.info("[STATUS] files written again")
         self._reasons = frozenset(names)
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    try:
-        seen = path.lstat()
-    except FileNotFoundError:
-        return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size

@@ -268,7 +268,7 @@ def check_open_files(soft: int, hard: int) -> Finding:
 
 
 def is_server_running(folder: Path) -> bool:
-    """Whether the server published its status lately (data-files.md: every 10 s, older than 30 s means not running)."""
+    """Whether the server published its status lately (docs/files.md: every 10 s, older than 30 s means not running)."""
     try:
         age_s = time.time() - (folder / "server_status.json").stat().st_mtime
     except OSError:

@@ -3,6 +3,8 @@
 What stands in the way is a StartError: one sentence that says why and how to mend it.
 """
 
+import errno
+import os
 from pathlib import Path
 
 from ocpp_server.central_system import CentralSystem
@@ -14,13 +16,18 @@ from ocpp_server.storage.brands_file import read_brands
 from ocpp_server.storage.errors import StorageError
 from ocpp_server.storage.hand_edits import adjustments_from_edit
 from ocpp_server.storage.imported_files import import_files
-from ocpp_server.storage.ledger import Ledger
+from ocpp_server.storage.ledger import RESERVE, Ledger
 
 DEMO_MARKER = ".demo"
+_LEAST_FREE_BYTES = 4 * 1024 * 1024
 
 
 class StartError(Exception):
     """The server cannot start here; the message says in one sentence why and how to mend it."""
+
+
+class NotWritableError(StartError):
+    """The disk is full or read-only. It may mend itself: the server waits, as if it were disconnected."""
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -52,17 +59,29 @@ def open_ledger(settings: Settings, clock: Clock) -> Ledger:
     data_dir = settings.data_dir
     try:
         prepare_data_folder(data_dir)
-        remove_leftovers(data_dir)
+        check_writable(data_dir)
         ledger = Ledger(data_dir / "ledger.db", policy_of(settings), clock.now())
         ledger.open()
+        _tidy(ledger, data_dir)
     except StorageError as error:
         raise StartError(str(error)) from error
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EROFS):
+            raise NotWritableError(f"{data_dir} cannot be written: {error.strerror}") from error
         raise StartError(
             f"the data folder {data_dir} cannot be used ({error.strerror or error}): "
             f"give it to this user, or name another {variable_name('data_dir')}"
         ) from error
     return ledger
+
+
+def _tidy(ledger: Ledger, data_dir: Path) -> None:
+    """Remove leftovers, but not before the folder is ours: another server may be writing them."""
+    try:
+        remove_leftovers(data_dir)
+    except OSError:
+        ledger.close()
+        raise
 
 
 def prepare_data_folder(data_dir: Path) -> None:
@@ -75,6 +94,20 @@ def prepare_data_folder(data_dir: Path) -> None:
     if data_dir.stat().st_mode & 0o002:
         raise StartError(f"anybody may write to the data folder {data_dir}: chmod 750 '{data_dir}'")
     (data_dir / "archive").mkdir(mode=0o750, exist_ok=True)
+
+
+def check_writable(data_dir: Path) -> None:
+    """Raises NotWritableError where nothing could be stored: the disk is read-only, or full to the last MiB.
+
+    The reserve beside the ledger counts as free: it is given up before anything is refused.
+    """
+    disk = os.statvfs(data_dir)
+    if disk.f_flag & os.ST_RDONLY:
+        raise NotWritableError(f"the disk of {data_dir} is mounted read-only: mount it writable")
+    reserve = data_dir / RESERVE
+    free = disk.f_bavail * disk.f_frsize + (reserve.stat().st_size if reserve.exists() else 0)
+    if free < _LEAST_FREE_BYTES:
+        raise NotWritableError(f"only {free // 1024} KiB are free for {data_dir}: make room")
 
 
 async def bring_up_to_date(ledger: Ledger, data_dir: Path, clock: Clock) -> CentralSystem:

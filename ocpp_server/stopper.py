@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 Escalation: TypeAlias = Literal["none", "profile", "reset"]
 
 _LONGEST_SLEEP_S = 10.0
-_SHORTEST_SLEEP_S = 0.05
+_SHORTEST_SLEEP_S = 0.2
 _LOOK_WHILE_ASKING_S = 1.0
 _STALE_EVERY_S = 30.0
 _FAILURES_BEFORE_RESET = 5
@@ -87,8 +87,10 @@ class Stopper:
         seconds = _LONGEST_SLEEP_S if until is None else (until - now).total_seconds()
         if seconds <= 0:  # what is due is being asked for, and its answer wakes us
             seconds = _LOOK_WHILE_ASKING_S
-        await self._clock.sleep(_SHORTEST_SLEEP_S * self._clock.factor)  # many changes in a row are one look
-        await self._clock.wait_for(self._changed, min(seconds, _LONGEST_SLEEP_S))
+        seconds = min(seconds, _LONGEST_SLEEP_S)
+        pause = min(seconds, _SHORTEST_SLEEP_S * self._clock.factor)
+        await self._clock.sleep(pause)  # many changes in a row are one look
+        await self._clock.wait_for(self._changed, seconds - pause)
 
     async def _stop(self, transaction: Transaction) -> None:
         charge_point_id, number = transaction.charge_point_id, transaction.transaction_id

@@ -1,7 +1,10 @@
-"""The documents name what there is: settings, modules, the keys of the files, rules; and their links lead somewhere."""
+"""The documents name what there is: settings, modules, keys of files, rules, faults, tests. Links lead somewhere."""
 
+import ast
+import io
 import json
 import re
+import tokenize
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +34,8 @@ SERVER = PROJECT_FOLDER / "ocpp_server"
 NOON = datetime(2025, 1, 15, 9, 0, tzinfo=UTC)
 MONTH = Month("2025-01")
 CHARGE_POINT, CARD = "LIVOLTEK_01", IdTag("RFID001")
+PYTHON_FOLDERS = ("ocpp_server", "dashboard", "simulator", "bench", "tests")
+ID_OF_A_FAULT = r"\b([FTB])(\d{1,2})\b"
 KEYED_BY_DATA = {"active_transactions.json", "charger_status.json"}
 """Files whose outermost keys are ids."""
 
@@ -252,6 +257,61 @@ def test_the_code_cites_only_rules_that_exist() -> None:
 
     assert cited
     assert cited <= set(range(1, 29))
+
+
+def test_the_ids_of_faults_are_numbered_without_a_gap() -> None:
+    """Code and tests cite faults, threats and defects by id, so none may move."""
+    assert fault_ids() == [
+        *(f"F{number}" for number in range(1, 26)),
+        *(f"T{number}" for number in range(1, 27)),
+        *(f"B{number}" for number in range(1, 17)),
+    ]
+
+
+def test_every_fault_that_is_cited_is_explained() -> None:
+    """Each F, T or B number in a docstring or a comment has its row in docs/faults.md."""
+    cited = {
+        (path.relative_to(PROJECT_FOLDER).as_posix(), letter + number)
+        for path in python_files()
+        for letter, number in re.findall(ID_OF_A_FAULT, prose(path))
+    }
+    known = fault_ids()
+
+    assert cited
+    assert {(path, fault) for path, fault in cited if fault not in known} == set()
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    """A row of docs/faults.md shows what it says only as long as its test is there."""
+    tests = [path for path in python_files() if path.is_relative_to(PROJECT_FOLDER / "tests")]
+    there = {path.stem for path in tests} | {name for path in tests for name in functions(path)}
+    named = {name for page in pages() for name in re.findall(r"\btest_\w+", text(page))}
+
+    assert named
+    assert named - there == set()
+
+
+def fault_ids() -> list[str]:
+    """The ids of the rows of docs/faults.md, in their order."""
+    return re.findall(r"^\| ([FTB]\d+) \|", text(DOCS / "faults.md"), re.MULTILINE)
+
+
+def python_files() -> list[Path]:
+    return sorted(path for folder in PYTHON_FOLDERS for path in (PROJECT_FOLDER / folder).rglob("*.py"))
+
+
+def prose(path: Path) -> str:
+    """The docstrings and comments of a module."""
+    code = text(path)
+    strings = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Expr)]
+    documents = [str(node.value) for node in strings if isinstance(node, ast.Constant)]
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    return "\n".join([*documents, *(token.string for token in tokens if token.type == tokenize.COMMENT)])
+
+
+def functions(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(text(path)))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(PROJECT_FOLDER).as_posix())

@@ -1,4 +1,4 @@
-"""`event_log`: one event with fields behind its tag, nothing raw from outside, id tags shortened (T16, style 21)."""
+"""`event_log`: one event with fields behind its tag, nothing raw from outside, id tags shortened (T16)."""
 
 import logging
 import re
@@ -73,7 +73,7 @@ class LoggedSite:
 
 
 def test_begin_and_end_of_a_session_are_a_line_each(caplog: pytest.LogCaptureFixture) -> None:
-    """The tag that reference/001 promises, then fields."""
+    """The tag that the README promises, then fields."""
     site = LoggedSite()
     number = site.start()
     site.stop(number)

@@ -238,7 +238,7 @@ async def test_the_month_opens_exactly_once(case: Case) -> None:
 
 
 def test_there_are_more_scenarios_than_promised() -> None:
-    """The aim of faults-and-threats: 40 of 40."""
+    """Forty of them at least (F17, F18)."""
     assert len({case.name for case in CASES}) == len(CASES) >= 40
 
 

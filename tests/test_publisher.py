@@ -1,4 +1,4 @@
-"""`publisher`: the files in data/ follow the state, never ahead of the ledger (data-files; F2, F5, F10)."""
+"""`publisher`: the files in data/ follow the state, never ahead of the ledger (F2, F5, F10)."""
 
 import asyncio
 import errno
@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from turned_clock import LIMIT_S, TurnedClock, let_others_run
 
-from ocpp_server import publisher as publisher_module
 from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.core import changes as ch
 from ocpp_server.core.commands import (
@@ -40,11 +39,10 @@ from ocpp_server.core.energy import Wh
 from ocpp_server.core.meter import MeterValue, SampledValue
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import EndKind
-from ocpp_server.core.site import Policy, forget_ended
+from ocpp_server.core.site import Policy, forget_ended, kept_since
 from ocpp_server.core.users import Account, IdTag, User, UserTable
 from ocpp_server.publisher import Publisher
-from ocpp_server.storage import atomic_file
-from ocpp_server.storage.ledger_load import kept_since
+from ocpp_server.storage import atomic_file, view_files
 from ocpp_server.storage.memory_store import MemoryStore
 
 T0 = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -441,16 +439,6 @@ async def test_an_edit_while_the_server_runs_is_set_aside_with_a_hint(
     assert "python -m ocpp_server adjust TAG KWH --reason TEXT" in caplog.text
 
 
-async def test_two_edits_in_the_same_second_are_both_kept(site: Site) -> None:
-    """Nothing a person wrote is lost."""
-    await site.publisher.publish()
-    for edit in (b"first", b"second"):
-        (site.folder / "energy_usage.json").write_bytes(edit)
-        await site.publisher.publish(is_final=True)
-
-    assert {path.read_bytes() for path in site.folder.glob("*.set-aside-*")} == {b"first", b"second"}
-
-
 async def test_an_edit_is_found_within_a_minute_also_when_nothing_changes(site: Site) -> None:
     """Else the dashboard would show it all night."""
     site.run()
@@ -461,16 +449,6 @@ async def test_an_edit_is_found_within_a_minute_also_when_nothing_changes(site: 
         await site.clock.asleep()
 
     assert site.read_json("energy_usage.json") == {}
-
-
-async def test_a_view_that_was_deleted_comes_back(site: Site) -> None:
-    """Nothing to set aside."""
-    await site.publisher.publish()
-    (site.folder / "energy_usage.json").unlink()
-    await site.publisher.publish(is_final=True)
-
-    assert site.read_json("energy_usage.json") == {}
-    assert list(site.folder.glob("*.set-aside-*")) == []
 
 
 async def test_a_folder_that_cannot_be_written_fails_no_message_and_heals(
@@ -505,77 +483,25 @@ async def test_a_folder_that_cannot_be_written_fails_no_message_and_heals(
 
 async def test_every_view_that_failed_is_written_when_it_heals(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the archives, which change rarely."""
-    replace_file = publisher_module.replace_file
+    replace_file = view_files.replace_file
 
     def fail(*_arguments: object, **_named: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     await site.publisher.publish()
     with monkeypatch.context() as full:
-        full.setattr(publisher_module, "replace_file", fail)
+        full.setattr(view_files, "replace_file", fail)
         await site.charge(60, 7_000)
         await site.handle(OpenMonth(T0 + timedelta(days=12), DECEMBER), RaiseAlert(T0, "a", "", ""))
         await site.publisher.publish()
     assert "No space left" in site.publisher.last_error
-    assert publisher_module.replace_file is replace_file
+    assert view_files.replace_file is replace_file
     await site.publisher.publish()
 
     assert site.publisher.last_error == ""
     assert site.read_json("archive/energy_usage-2026-11.json") == {"RFID001": 7.0}
     assert (site.folder / "archive" / "sessions-2026-11.csv").read_bytes().count(b"\r\n") == 2
     assert [alert["id"] for alert in site.read_json("alerts.json")] == ["a"]
-
-
-async def test_one_view_that_cannot_be_written_holds_up_no_other(site: Site) -> None:
-    """A folder where a file belongs."""
-    (site.folder / "alerts.json").mkdir()
-    await site.publisher.publish()
-
-    assert site.publisher.last_error == "Is a directory: alerts.json"
-    assert site.names() >= CURRENT - {"alerts.json"}
-
-
-async def test_our_own_file_is_not_taken_for_an_edit_when_the_folder_could_not_be_synced(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The rename had been done before the error (F4)."""
-    await site.publisher.publish()
-    with monkeypatch.context() as broken:
-
-        def fail(_folder: Path) -> None:
-            raise OSError(errno.EIO, "Input/output error")
-
-        broken.setattr(atomic_file, "sync_folder", fail)
-        await site.charge(60, 7_000)
-        await site.publisher.publish()
-    assert "Input/output" in site.publisher.last_error
-    await site.publisher.publish()
-
-    assert site.publisher.last_error == ""
-    assert site.read_json("energy_usage.json") == {"RFID001": 7.0}
-    assert list(site.folder.rglob("*.set-aside-*")) == []
-
-
-async def test_a_view_whose_fsync_failed_is_written_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second fsync of the same file succeeds and proves nothing (F4)."""
-    await site.publisher.publish()
-    await site.handle(RaiseAlert(T0, "a", "", ""))
-    await site.publisher.publish()
-    path = site.folder / "alerts.json"
-    before = path.stat().st_ino
-    with monkeypatch.context() as broken:
-
-        def fail(_path: Path) -> None:
-            raise OSError(errno.EIO, "Input/output error")
-
-        broken.setattr(publisher_module, "sync_file", fail)
-        await site.publisher.publish(is_final=True)
-    assert "alerts.json" in site.publisher.last_error
-    assert path.stat().st_ino == before
-    await site.publisher.publish()
-
-    assert path.stat().st_ino != before
-    assert site.publisher.last_error == ""
 
 
 @pytest.fixture
@@ -627,14 +553,14 @@ async def test_a_session_that_ends_during_a_write_is_made_durable_next(
     await site.publisher.publish()
     release, loop = threading.Event(), asyncio.get_running_loop()
     is_writing = asyncio.Event()
-    write_all = site.publisher._write_all
+    write = site.publisher._files.write
 
-    def slow(views: list[tuple[Path, bytes]], is_synced: bool) -> dict[Path, OSError]:
+    def slow(views: list[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
         loop.call_soon_threadsafe(is_writing.set)
         release.wait(LIMIT_S)
-        return write_all(views, is_synced)
+        return write(views, is_synced=is_synced)
 
-    monkeypatch.setattr(site.publisher, "_write_all", slow)
+    monkeypatch.setattr(site.publisher._files, "write", slow)
     await site.clock.advance(61)
     publishing = asyncio.create_task(site.publisher.publish())
     async with asyncio.timeout(LIMIT_S):
@@ -653,17 +579,17 @@ async def test_a_publisher_that_is_ended_lets_its_thread_finish(site: Site, monk
     release, loop = threading.Event(), asyncio.get_running_loop()
     is_writing = asyncio.Event()
     writers: list[str] = []
-    write_all = site.publisher._write_all
+    write = site.publisher._files.write
 
-    def slow(views: list[tuple[Path, bytes]], is_synced: bool) -> dict[Path, OSError]:
+    def slow(views: list[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
         writers.append("begins")
         loop.call_soon_threadsafe(is_writing.set)
         release.wait(LIMIT_S)
-        failures = write_all(views, is_synced)
+        failures = write(views, is_synced=is_synced)
         writers.append("ends")
         return failures
 
-    monkeypatch.setattr(site.publisher, "_write_all", slow)
+    monkeypatch.setattr(site.publisher._files, "write", slow)
     running = site.run()
     async with asyncio.timeout(LIMIT_S):
         await is_writing.wait()
@@ -712,22 +638,6 @@ async def test_a_reader_never_sees_anything_but_whole_files(site: Site) -> None:
     assert site.read_json("energy_usage.json") == {"RFID001": 54.9}
 
 
-@pytest.mark.parametrize("name", ["energy_usage.json", f".energy_usage.json.tmp-{os.getpid()}"])
-async def test_a_planted_link_is_not_followed(site: Site, tmp_path: Path, name: str) -> None:
-    """Neither at the file nor at its temporary name, before the first publish and later (T23)."""
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"mine")
-    for is_first in (True, False):
-        if not is_first:
-            (site.folder / name).unlink(missing_ok=True)
-        (site.folder / name).symlink_to(victim)
-        await site.publisher.publish(is_final=True)
-
-        assert victim.read_bytes() == b"mine"
-        assert not (site.folder / "energy_usage.json").is_symlink()
-        assert site.publisher.last_error == ""
-
-
 @pytest.mark.parametrize("name", ["\ud800", "a\x00\x1b\r\nb", "=HYPERLINK(1)", "Ş" * 10_000])
 async def test_a_hostile_name_breaks_no_file(site: Site, name: str) -> None:
     """Charge point, tag and user from outside: every file stays valid (T14, T18)."""
@@ -754,3 +664,12 @@ async def test_digests_tell_a_later_edit(site: Site) -> None:
     assert set(digests) == site.names()
     content = (site.folder / "energy_usage.json").read_bytes()
     assert digests["energy_usage.json"] == hashlib.sha256(content).hexdigest()
+
+
+async def test_without_an_open_month_there_is_nothing_to_archive(start: Restart) -> None:
+    """A clock that cannot be believed opens none (F17)."""
+    site = await start()
+    await site.publisher.publish()
+
+    assert site.names() == CURRENT
+    assert site.read_json("energy_usage.json") == {}

@@ -377,7 +377,7 @@ def test_the_end_of_run_is_the_end_of_everything(
 # --- requirements ---
 
 FLOORS = {"aiohttp": "3.14", "websockets": "16.1", "streamlit": "1.54", "supervisor": "4.2"}
-"""Older ones have known holes (faults-and-threats.md T25)."""
+"""Older ones have known holes (T25)."""
 
 
 def requirements(name: str) -> list[tuple[Requirement, str]]:
@@ -387,7 +387,7 @@ def requirements(name: str) -> list[tuple[Requirement, str]]:
 
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
 def test_every_requirement_is_pinned_and_says_why_it_is_there(name: str) -> None:
-    """A dependency must save more than it costs (style 23)."""
+    """A dependency must save more than it costs."""
     for requirement, comment in requirements(name):
         assert str(requirement.specifier).startswith("~=")
         assert requirement.specifier.contains(version(requirement.name))

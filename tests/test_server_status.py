@@ -1,4 +1,4 @@
-"""`server_status`: what the server says of itself, for the dashboard and for people (data-files)."""
+"""`server_status`: what the server says of itself, for the dashboard and for people (docs/files.md)."""
 
 import json
 from collections.abc import Callable

@@ -69,7 +69,7 @@ def problems_of(env_file: Path | None) -> list[str]:
 
 
 def test_every_setting_has_the_default_that_is_promised() -> None:
-    """A laptop needs no settings at all (style 22)."""
+    """A laptop needs no settings at all."""
     settings = load_settings(None)
 
     found = {field: getattr(settings, field) for field in Settings.model_fields}
@@ -203,7 +203,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(env_file: Path) -> None:
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(field: str, value: str, expected: str, env_file: Path) -> None:
-    """Variable, place, what came, what was expected (style 20)."""
+    """Variable, place, what came, what was expected."""
     env_file.write_text(f"{variable_name(field)}={value}\n")
 
     (problem,) = problems_of(env_file)

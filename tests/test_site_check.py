@@ -199,7 +199,7 @@ def test_a_bad_row_is_a_warning_that_names_it(data_folder: Path) -> None:
 
 @pytest.mark.parametrize(("has_ledger", "level"), [(False, Level.ERROR), (True, Level.WARNING)])
 def test_a_file_that_is_no_table_of_users_is_reported(has_ledger: bool, level: Level, data_folder: Path) -> None:
-    """With a ledger the last good table stays in force, so it stops no start (data-files.md)."""
+    """With a ledger the last good table stays in force, so it stops no start (docs/files.md)."""
     (data_folder / "users1.csv").write_text("nothing of the kind\n")
     if has_ledger:
         (data_folder / "ledger.db").touch()
@@ -247,7 +247,7 @@ def test_ports_in_use_by_the_running_site_are_fine(settings: Settings, taken_por
 
 
 def test_an_old_status_is_of_a_server_that_ended(data_folder: Path) -> None:
-    """Older than 30 s means the server is not running (data-files.md)."""
+    """Older than 30 s means the server is not running (docs/files.md)."""
     status = data_folder / "server_status.json"
     assert not site_check.is_server_running(data_folder)
 
@@ -287,7 +287,7 @@ def test_a_port_that_only_root_may_open_is_an_error(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_dashboard_open_to_the_network_is_worth_a_warning(settings: Settings) -> None:
-    """Listeners other than OCPP's stay on this machine by default (style 22)."""
+    """Listeners other than OCPP's stay on this machine by default."""
     assert [*site_check.check_listeners(settings)] == []
 
     (finding,) = site_check.check_listeners(settings.model_copy(update={"dashboard_host": "0.0.0.0"}))

@@ -1,4 +1,4 @@
-"""The shipped supervisord configurations (faults-and-threats.md T21, F5, F25)."""
+"""The shipped supervisord configurations (T21, F5, F25)."""
 
 from configparser import RawConfigParser
 from pathlib import Path

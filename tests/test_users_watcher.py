@@ -514,7 +514,7 @@ async def test_a_folder_that_is_another_is_watched_anew(
 
 
 async def test_what_the_callback_raises_ends_the_watch(path: Path) -> None:
-    """A failed commit is not swallowed here (style rule 19)."""
+    """A failed commit is not swallowed here."""
     path.write_bytes(b"one")
 
     async def load(content: bytes) -> None:

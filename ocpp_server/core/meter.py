@@ -46,7 +46,6 @@ class MeterSample:
     """What one MeterValue says.
 
     `registers` are the candidates, largest first, never negative. `power_w` is as reported, before any scale.
-    `is_labelled`: the register carried a unit of its own.
     """
 
     timestamp: str
@@ -54,7 +53,6 @@ class MeterSample:
     interval: Wh | None = None
     power_w: int | None = None
     frequency_hz: Decimal | None = None
-    is_labelled: bool = False
     skipped: tuple[str, ...] = ()
     """What could not be read, in words: an anomaly to note, never a zero."""
 
@@ -91,7 +89,6 @@ def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSam
         interval=Wh(max(intervals)) if intervals else None,
         power_w=max(powers) if powers else None,
         frequency_hz=next((number for number in frequencies if number is not None), None),
-        is_labelled=any(sampled.unit for sampled in by_measurand.get(REGISTER, ())),
         skipped=tuple(skipped),
     )
 

@@ -1,5 +1,7 @@
 """One session's energy register: which readings are trusted, and how much energy they prove (rules 1, 4, 5).
 
+What its StopTransaction makes of it is `settlement.py`'s.
+
 The energy of a session is *highest trusted register - start register*, so duplicates and reordering change nothing.
 A register may live on several scales in one session: the unlabelled meterStart may be in another unit, samples may
 count from the session's start while start and stop count for ever (or the reverse), a meter may restart. A scale has
@@ -22,8 +24,9 @@ from ocpp_server.core.period import Moment, elapsed_s, is_not_later
 SLACK = Wh(1000)
 """Once per transaction a step may exceed what the connector could deliver by this much."""
 TOLERANCE = 1.5
+UNIT_FACTOR = 1000
+"""Between Wh and kWh: a value that is wrong by it is a mistake of unit."""
 _JITTER = Wh(10)
-_UNIT_FACTOR = 1000
 _SMALLEST_MISTAKEN_REGISTER = 10_000
 _LARGEST_STEP_OF_A_REGISTER = 1000
 
@@ -121,7 +124,7 @@ def observe(register: Register, candidates: tuple[Wh, ...], moment: Moment, max_
     if register.last is None:
         return replace(_rebased(register, candidates[0], moment), carried=register.energy), ()
     is_old = register.is_sampled and is_not_later(moment, register.last_moment)
-    fitting = next((value for value in candidates if _fits(register, value, moment, max_power_w)), None)
+    fitting = next((value for value in candidates if fits(register, value, moment, max_power_w)), None)
     if is_old and ((fitting or candidates[-1]) <= register.last or _is_of_left_scale(register, moment)):
         return register, ()
     if fitting is not None:
@@ -156,52 +159,11 @@ def observe_interval(register: Register, interval: Wh, moment: Moment, max_power
     return taken, ()
 
 
-def settle(register: Register, meter_stop: Wh | None, moment: Moment, max_power_w: int) -> Observation:
-    """The register at StopTransaction.
-
-    A sane meterStop settles the energy, downward too; else the last trusted sample does (rule 4). The energy may
-    become smaller than what was proven live, never negative.
-    """
-    if register.last is None or register.base is None or meter_stop is None:
-        return register, (_unproven(register, meter_stop),)
-    if _settles(register, meter_stop, moment, max_power_w):
-        return _settled(register, meter_stop, moment), ()
-    otherwise = _on_start_scale(register, meter_stop, moment, max_power_w, SLACK)
-    otherwise = otherwise or _settled_in_another_unit(register, meter_stop, moment, max_power_w)
-    otherwise = otherwise or _gone_on(register, register.jump, meter_stop, moment, max_power_w)
-    if meter_stop < register.last:
-        otherwise = otherwise or _gone_on(register, register.lower, meter_stop, moment, max_power_w)
-    if otherwise is not None:
-        return otherwise
-    is_known = register.jump is not None and register.jump.value == meter_stop
-    if meter_stop > register.last and not is_known:
-        text = "meterStop is more than could be delivered"
-        finding = Finding(FindingKind.SET_ASIDE, text, register.last, meter_stop)
-        return replace(register, jump=Candidate(meter_stop, moment)), (finding,)
-    return register, (_unproven(register, meter_stop),)
-
-
-def raise_stop(register: Register, meter_stop: Wh | None, moment: Moment, max_power_w: int) -> Observation:
-    """A second stop or a late reading of an ended session: only a higher value adds (rules 4 and 20)."""
-    settled, findings = settle(register, meter_stop, moment, max_power_w)
-    if settled.energy > register.energy:
-        return settled, findings
-    set_aside = tuple(finding for finding in findings if finding.kind is FindingKind.SET_ASIDE)
-    return (replace(register, jump=settled.jump) if set_aside else register), set_aside
-
-
-def capped(register: Register, highest: Wh) -> Register:
-    """The register cut at the next session's meterStart: what lies beyond is not this session's (rule 22)."""
-    if register.last is None or register.base is None or register.last <= highest:
-        return register
-    return replace(register, last=Wh(max(highest, register.base)))
-
-
 def continues(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bool:
     """Whether a reading without a usable transaction id goes on from this register (rule 21)."""
     if register.last is None:
         return True
-    return register.last - _JITTER <= value and _fits(register, Wh(max(value, register.last)), moment, max_power_w)
+    return register.last - _JITTER <= value and fits(register, Wh(max(value, register.last)), moment, max_power_w)
 
 
 def deliverable(register: Register, moment: Moment, max_power_w: int) -> float:
@@ -216,7 +178,8 @@ def deliverable(register: Register, moment: Moment, max_power_w: int) -> float:
     return max(since_reading, min(since_increase, float(_LARGEST_STEP_OF_A_REGISTER)))
 
 
-def _fits(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bool:
+def fits(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bool:
+    """Whether a reading continues the present scale: not lower, and no more than could be delivered (rule 5)."""
     assert register.last is not None
     if value < register.last:
         return False
@@ -269,14 +232,14 @@ def _derived_power(register: Register, step: int, moment: Moment) -> int | None:
 
 
 def _too_high(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Observation:
-    on_start_scale = _on_start_scale(register, value, moment, max_power_w)
-    if on_start_scale is not None:
-        return on_start_scale
-    smaller = Wh(value // _UNIT_FACTOR)
+    returned = on_start_scale(register, value, moment, max_power_w)
+    if returned is not None:
+        return returned
+    smaller = Wh(value // UNIT_FACTOR)
     if (
         register.is_sampled
         and register.last
-        and _fits(replace(register, slack_left=Wh(0)), smaller, moment, max_power_w)
+        and fits(replace(register, slack_left=Wh(0)), smaller, moment, max_power_w)
     ):
         text = "read as 1000 times too high"
         finding = Finding(FindingKind.UNIT_MISTAKE, text, register.last, value)
@@ -285,9 +248,9 @@ def _too_high(register: Register, value: Wh, moment: Moment, max_power_w: int) -
         # The meter was not ready at the start, or the samples count for ever and meterStart does not.
         finding = Finding(FindingKind.NEW_SCALE, "first sample is the base", register.last, value)
         return replace(_rebased(register, value, moment), carried=register.energy), (finding,)
-    gone_on = _gone_on(register, register.jump, value, moment, max_power_w)
-    if gone_on is not None:
-        return gone_on
+    continued = gone_on(register, register.jump, value, moment, max_power_w)
+    if continued is not None:
+        return continued
     jump = register.jump
     if jump is not None and abs(value - jump.value) <= SLACK:
         return replace(register, jump=replace(jump, value=min(value, jump.value))), ()
@@ -299,12 +262,12 @@ def _too_low(register: Register, value: Wh, moment: Moment, max_power_w: int) ->
     assert register.last is not None
     if is_not_later(moment, register.last_moment) or register.last - value <= _JITTER:
         return register, ()
-    gone_on = _gone_on(register, register.lower, value, moment, max_power_w)
-    if gone_on is not None:
-        return gone_on
-    meant = Wh(max(value * _UNIT_FACTOR, register.last))
-    is_close = value * _UNIT_FACTOR > register.last - _UNIT_FACTOR
-    if register.last > _SMALLEST_MISTAKEN_REGISTER and is_close and _fits(register, meant, moment, max_power_w):
+    continued = gone_on(register, register.lower, value, moment, max_power_w)
+    if continued is not None:
+        return continued
+    meant = Wh(max(value * UNIT_FACTOR, register.last))
+    is_close = value * UNIT_FACTOR > register.last - UNIT_FACTOR
+    if register.last > _SMALLEST_MISTAKEN_REGISTER and is_close and fits(register, meant, moment, max_power_w):
         finding = Finding(FindingKind.UNIT_MISTAKE, "read as kWh", register.last, value)
         return _advanced(register, meant, moment, max_power_w), (finding,)
     if register.lower is not None and register.lower.value == value:
@@ -313,10 +276,10 @@ def _too_low(register: Register, value: Wh, moment: Moment, max_power_w: int) ->
     return replace(register, lower=Candidate(value, moment)), (finding,)
 
 
-def _gone_on(
+def gone_on(
     register: Register, candidate: Candidate | None, value: Wh, moment: Moment, max_power_w: int
 ) -> Observation | None:
-    """The register on the scale of the candidate, if this reading continues from it."""
+    """The register on the scale of the candidate, if this reading continues from it, else None (rules 4 and 5)."""
     if candidate is None or value <= candidate.value or is_not_later(moment, candidate.moment):
         return None
     begun = replace(
@@ -324,11 +287,11 @@ def _gone_on(
         carried=register.energy,
         scale_moment=candidate.moment,
     )
-    if not _fits(begun, value, moment, max_power_w):
+    if not fits(begun, value, moment, max_power_w):
         return None
-    on_start_scale = _on_start_scale(register, value, moment, max_power_w)
-    if on_start_scale is not None:
-        return on_start_scale
+    returned = on_start_scale(register, value, moment, max_power_w)
+    if returned is not None:
+        return returned
     text = "the register goes on from here"
     if _has_fallen_back(register, candidate, max_power_w):
         begun = replace(begun, carried=register.carried, base=register.base)
@@ -364,61 +327,26 @@ def _start_in_another_unit(register: Register, value: Wh, moment: Moment, max_po
     start = register.start
     if not start:
         return None
-    meant_kwh, meant_wh = Wh(start * _UNIT_FACTOR), Wh(start // _UNIT_FACTOR)
+    meant_kwh, meant_wh = Wh(start * UNIT_FACTOR), Wh(start // UNIT_FACTOR)
     choices = [(meant_kwh, EnergyUnit.KWH, "meterStart is in kWh")]
-    if meant_wh > _SMALLEST_MISTAKEN_REGISTER and start % _UNIT_FACTOR == 0:
+    if meant_wh > _SMALLEST_MISTAKEN_REGISTER and start % UNIT_FACTOR == 0:
         choices.append((meant_wh, EnergyUnit.WH, "meterStart is in Wh"))
     for meant, unit, text in choices:
         read_anew = replace(register, base=meant, last=meant, resolution=_common_step(None, meant))
-        if _fits(read_anew, value, moment, max_power_w):
+        if fits(read_anew, value, moment, max_power_w):
             finding = Finding(FindingKind.START_UNIT, text, start, value)
             advanced = _advanced(replace(read_anew, start=meant), value, moment, max_power_w)
             return replace(advanced, start_unit=unit), (finding,)
     return None
 
 
-def _settles(register: Register, value: Wh, moment: Moment, max_power_w: int) -> bool:
-    """On the present scale: at the most one register step below the last trusted sample, and deliverable."""
-    assert register.last is not None
-    assert register.base is not None
-    stands_still = register.intervals > 0 and not register.is_sampled and value == register.base
-    if value < register.base or value <= 0 < register.last or stands_still:
-        return False
-    if value < register.last:
-        return register.last - value <= register.step
-    return _fits(register, value, moment, max_power_w)
-
-
-def _settled(register: Register, value: Wh, moment: Moment) -> Register:
-    return replace(register, last=value, last_moment=moment, is_sampled=True, jump=None, lower=None)
-
-
-def _settled_in_another_unit(
-    register: Register, meter_stop: Wh, moment: Moment, max_power_w: int
-) -> Observation | None:
-    """meterStop has no unit either; if it turns out to be in kWh, so was an unproven meterStart (rule 3)."""
-    assert register.last is not None
-    in_kwh = Wh(meter_stop * _UNIT_FACTOR)
-    if 0 < meter_stop < register.last and _settles(register, in_kwh, moment, max_power_w):
-        finding = Finding(FindingKind.UNIT_MISTAKE, "meterStop is in kWh", register.last, meter_stop)
-        settled = _settled(register, in_kwh, moment)
-        if register.start and register.base == register.start and register.start * _UNIT_FACTOR <= in_kwh:
-            base = Wh(register.start * _UNIT_FACTOR)
-            settled = replace(settled, start=base, base=base, start_unit=EnergyUnit.KWH)
-        return settled, (finding,)
-    in_wh = Wh(meter_stop // _UNIT_FACTOR)
-    if 0 < register.last < meter_stop and register.is_sampled and _settles(register, in_wh, moment, max_power_w):
-        text = "meterStop is 1000 times too high"
-        finding = Finding(FindingKind.UNIT_MISTAKE, text, register.last, meter_stop)
-        return _settled(register, in_wh, moment), (finding,)
-    return None
-
-
-def _on_start_scale(
+def on_start_scale(
     register: Register, value: Wh, moment: Moment, max_power_w: int, tolerance: Wh = Wh(0)
 ) -> Observation | None:
-    """The register counts from meterStart (again): start and stop count for ever while the samples count the session
-    (Grizzl-E), or the reverse, or the scale in between was nonsense.
+    """The register on the scale of meterStart, if this reading counts from there (again), else None.
+
+    Start and stop count for ever while the samples count the session (Grizzl-E), or the reverse, or the scale in
+    between was nonsense. `tolerance`: Wh beyond what is left of the slack.
 
     From a scale above it comes down, from one below it goes up; so nothing that was set aside returns by this way.
     """
@@ -442,11 +370,6 @@ def _on_start_scale(
     )
     finding = Finding(FindingKind.NEW_SCALE, "counts from meterStart", register.start, value)
     return moved, (finding,)
-
-
-def _unproven(register: Register, meter_stop: Wh | None) -> Finding:
-    text = "no usable meterStop, the last trusted sample settles"
-    return Finding(FindingKind.UNPROVEN_STOP, text, register.last, meter_stop)
 
 
 def _common_step(known: Wh | None, value: Wh | None) -> Wh | None:

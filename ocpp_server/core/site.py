@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from ocpp_server.core.users import ChargerRow, IdTag, User, UserTable
 MOST_READINGS = 500
 MOST_NOTES = 500
 MOST_REFUSED_TAGS = 50
+_KEEP_ENDED = timedelta(days=62)
 
 StartKey: TypeAlias = tuple[str, int, str, str, str]
 """Charge point, connector, tag without case, start time, meterStart: what makes a StartTransaction the same one."""
@@ -155,8 +156,15 @@ def apply(site: Site, change: ch.Change) -> None:
             assert_never(change)
 
 
+def kept_since(now: datetime) -> datetime:
+    """From when on ended transactions, and energy by hour and day, are in memory: 62 days, to the second."""
+    return (now - _KEEP_ENDED).replace(microsecond=0)
+
+
 def forget_ended(site: Site, before: datetime) -> None:
-    """Let go of transactions that ended long ago; the ledger keeps them."""
+    """Let go of what ended or flowed before; the ledger keeps it. Use `kept_since`: what loads and publishes relies
+    on the same border.
+    """
     old = [t for t in site.transactions.values() if t.ended_at is not None and t.ended_at < before]
     for transaction in old:
         del site.transactions[transaction.transaction_id]

@@ -1,4 +1,7 @@
-"""The beginning of a session (rules 13, 18, 19, 22, 23): always an id that is never used twice, and a status."""
+"""The beginning of a session (rules 13, 18, 19, 23): always an id that is never used twice, and a status.
+
+What it ends is `succession.py`'s.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,12 +11,13 @@ from ocpp_server.core.authorize import access_of, id_tag_info, judge, note_refus
 from ocpp_server.core.commands import IdTagInfo, Started, StartTransaction
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh, parse_number, to_wh
-from ocpp_server.core.meter_values import learn_clock, max_power_w
+from ocpp_server.core.evidence import learn_clock
 from ocpp_server.core.period import Moment, moment_of
 from ocpp_server.core.quota import account_of, find_user
-from ocpp_server.core.records import AuthorizationStatus, ChargePoint, EndKind, NoteKind, Transaction
-from ocpp_server.core.register import begin, deliverable
+from ocpp_server.core.records import AuthorizationStatus, ChargePoint, Transaction
+from ocpp_server.core.register import begin
 from ocpp_server.core.site import Site, StartKey
+from ocpp_server.core.succession import supersede
 from ocpp_server.core.users import Access
 
 RETRY_WITHOUT_CLOCK = timedelta(minutes=15)
@@ -38,7 +42,7 @@ def start_transaction(site: Site, command: StartTransaction) -> Decision:
         note_refusal(draft, command.charge_point_id, command.id_tag, verdict)
         transaction = replace(transaction, flags=(*transaction.flags, f"refused: {verdict.reason}"))
     charge_point = learn_clock(charge_point, moment)
-    charge_point = _supersede(draft, charge_point, [*ending, *_closed_as_stale(site, transaction)], transaction, moment)
+    charge_point = supersede(draft, charge_point, ending, transaction, moment)
     if charge_point is not site.charge_points.get(charge_point.charge_point_id):
         draft.put(ch.PutChargePoint(charge_point))
     draft.put(ch.PutTransaction(transaction))
@@ -113,46 +117,3 @@ def _begun(site: Site, command: StartTransaction, charge_point: ChargePoint, mom
         is_on_quota=access_of(site, command.charge_point_id) is not Access.FREE,
         flags=("started offline",) if is_queued else (),
     )
-
-
-def _closed_as_stale(site: Site, new: Transaction) -> list[Transaction]:
-    """The last session of this connector, if the server closed it without its stop."""
-    earlier = [
-        old
-        for old in site.transactions.values()
-        if (old.charge_point_id, old.connector_id) == (new.charge_point_id, new.connector_id)
-        and old.started_at <= new.started_at
-    ]
-    last = max(earlier, key=lambda old: (old.started_at, old.transaction_id), default=None)
-    return [last] if last is not None and last.end_kind is EndKind.STALE else []
-
-
-def _supersede(
-    draft: Draft, charge_point: ChargePoint, ending: list[Transaction], new: Transaction, moment: Moment
-) -> ChargePoint:
-    """Close what never ended on this connector at its last trusted register, and bound what it may still add (rule 22).
-
-    An older start that arrives late from a queue takes nothing over: what is younger is not among `ending`.
-    """
-    for old in ending:
-        gap = _gap(draft.site, charge_point, old, new, moment)
-        bounded = replace(old, highest_register=new.register.start) if gap is not None else old
-        if bounded.is_open:
-            figures = {"energy_wh": old.energy, "next_transaction": new.transaction_id, "gap_wh": gap}
-            bounded = draft.close(bounded, EndKind.SUPERSEDED, "another session began on its connector", figures)
-        if bounded is not old:
-            draft.put(ch.PutTransaction(bounded))
-        if gap:
-            charge_point = replace(charge_point, unattributed=Wh(charge_point.unattributed + gap))
-            draft.note(NoteKind.UNATTRIBUTED, "energy between two sessions", bounded, figures={"wh": gap})
-    return charge_point
-
-
-def _gap(site: Site, charge_point: ChargePoint, old: Transaction, new: Transaction, moment: Moment) -> Wh | None:
-    """Wh between the old session's last register and the new meterStart; None where the register starts anew."""
-    start = new.register.start
-    if old.register.last is None or start is None or start < old.register.last:
-        return None
-    gap = Wh(start - old.register.last)
-    most = deliverable(old.register, moment, max_power_w(site, charge_point, old, None)) + old.register.slack_left
-    return gap if gap <= most else None

@@ -8,20 +8,15 @@ from ocpp_server.core.authorize import id_tag_info, judge
 from ocpp_server.core.commands import Authorized, Done, Reply, StopTransaction
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh
-from ocpp_server.core.meter_values import (
-    attributed,
-    book_samples,
-    max_power_w,
-    note_findings,
-    timed_samples,
-    within_session,
-)
+from ocpp_server.core.evidence import max_power_w
+from ocpp_server.core.meter_values import book_samples, note_findings, timed_samples
 from ocpp_server.core.period import Gap, Moment, moment_of
 from ocpp_server.core.quota import find_user, open_month, tags_of
 from ocpp_server.core.records import AuthorizationStatus, ChargePoint, EndKind, NoteKind, StopCause, Transaction
-from ocpp_server.core.register import raise_stop, settle
+from ocpp_server.core.settlement import raise_stop, settle
 from ocpp_server.core.site import Site
 from ocpp_server.core.start_transaction import RETRY_WITHOUT_CLOCK, meter_text, meter_wh
+from ocpp_server.core.succession import attributed, within_session
 
 _LONGEST_STOP_DELAY_S = 60.0
 
@@ -103,7 +98,7 @@ def _stop(
     most = max_power_w(draft.site, charge_point, sampled, None)
     meter_stop = meter_wh(draft.site, _with_unit(charge_point, sampled), command.meter_stop)
     register, findings = settle(sampled.register, meter_stop, moment, most)
-    register = within_session(draft.site, sampled, register)
+    register = within_session(draft.site, charge_point, sampled, register)
     note_findings(draft, sampled, findings)
     ended = replace(
         sampled,
@@ -145,7 +140,7 @@ def _stop_again(
     most = max_power_w(draft.site, charge_point, session, None)
     meter_stop = meter_wh(draft.site, charge_point, command.meter_stop)
     register, findings = raise_stop(session.register, meter_stop, moment, most)
-    register = within_session(draft.site, session, register)
+    register = within_session(draft.site, charge_point, session, register)
     note_findings(draft, session, findings)
     if register.energy <= session.energy:
         if register is not session.register:  # what was set aside is not shown again

@@ -1,4 +1,4 @@
-"""An edit of energy_usage.json made by hand while the server was stopped becomes a booking (faults-and-threats F10).
+"""An edit of energy_usage.json made by hand while the server was stopped becomes a booking (F10).
 
 Only after an orderly stop: after a power cut an older file can look like an edit, and taking it over would take back
 what others used. Call it right after the ledger is loaded, before a new month is opened: the file shows the month

@@ -30,6 +30,7 @@ from ocpp_server.storage.ledger_rows import rows_of
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+RESERVE = "reserve.bin"
 _BUSY_TIMEOUT_S = 10.0
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -97,7 +98,7 @@ class Ledger:
     def _open(self) -> None:
         try:
             self._lock = ledger_file.FolderLock(self.path.with_suffix(".lock"))
-            ledger_file.keep_reserve(self.path.with_name("reserve.bin"), self._reserve_bytes)
+            ledger_file.keep_reserve(self.path.with_name(RESERVE), self._reserve_bytes)
             written = ledger_file.written_at(self.path)
             self.written_at = None if written is None else datetime.fromtimestamp(written, UTC)
             ledger_file.prepare(self.path)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from ocpp_server.core import changes as ch
@@ -10,11 +10,10 @@ from ocpp_server.core import site as limits
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, ChargePoint, Note, Reading, RefusedTag, Transaction
-from ocpp_server.core.site import Policy, Site, apply
+from ocpp_server.core.site import Policy, Site, apply, kept_since
 from ocpp_server.core.users import ChargerRow, IdTag, UserTable
 from ocpp_server.storage.ledger_codec import decode, lower_bound, text_of
 
-_KEPT = timedelta(days=62)
 _COUNTED_SINCE = datetime(2025, 1, 1, tzinfo=UTC)
 _T = TypeVar("_T")
 
@@ -22,11 +21,6 @@ _T = TypeVar("_T")
 def first_transaction_id(now: datetime) -> int:
     """Where the counter of a new ledger starts, so that a lost ledger reuses no id (rule 18)."""
     return max(1, int((now - _COUNTED_SINCE).total_seconds()))
-
-
-def kept_since(now: datetime) -> datetime:
-    """From when on ended transactions, and energy by hour and day, are in memory: 62 days, to the second."""
-    return (now - _KEPT).replace(microsecond=0)
 
 
 def load_site(connection: sqlite3.Connection, policy: Policy, now: datetime) -> Site:

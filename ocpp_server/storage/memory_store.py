@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ocpp_server.core.changes import Change
-from ocpp_server.core.site import Policy, Site, apply, forget_ended
-from ocpp_server.storage.ledger_load import first_transaction_id, kept_since
+from ocpp_server.core.site import Policy, Site, apply, forget_ended, kept_since
+from ocpp_server.storage.ledger_load import first_transaction_id
 
 
 class MemoryStore:

@@ -1,4 +1,4 @@
-"""What the central system relies on, for every implementation of its protocol `Store` (architecture.md, Storage)."""
+"""What the central system relies on, for every implementation of its protocol `Store` (docs/architecture.md)."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -128,7 +128,7 @@ def test_what_was_committed_is_loaded_again(kind: type[LedgerShelf], made: list[
 @given(made=changes())
 @settings(max_examples=40, deadline=None)
 def test_committing_the_same_changes_twice_changes_nothing(kind: type[LedgerShelf], made: list[ch.Change]) -> None:
-    """A change is absolute, so that doing it twice is harmless (architecture.md)."""
+    """A change is absolute, so that doing it twice is harmless (docs/architecture.md)."""
     with shelf(kind) as kept:
         store = kept.open()
         commit(store, made)
@@ -186,7 +186,7 @@ def test_usage_of_all_months_is_there_after_a_restart(kind: type[LedgerShelf]) -
 
 @SHELVES
 def test_the_newest_readings_and_notes_are_there_and_their_numbers_go_on(kind: type[LedgerShelf]) -> None:
-    """Never more than 500 in memory (data-files.md, meter_data_log.json)."""
+    """Never more than 500 in memory (docs/files.md, meter_data_log.json)."""
     note = Note(NoteKind.ODDITY, NOW, "odd", figures=(("before_wh", "1"),))
     with shelf(kind) as kept:
         store = kept.open()

@@ -160,7 +160,7 @@ class AccountingModel(RuleBasedStateMachine):
     @precondition(lambda self: any(session.stops for session in self.all))
     @rule(data=st.data())
     def a_stop_is_repeated(self, data: st.DataObject) -> None:
-        """charger-quirks rule 10: acknowledged, and nothing else."""
+        """Acknowledged, and nothing else."""
         session = data.draw(st.sampled_from([s for s in self.all if s.stops]))
         before = self.site.transaction(session.number)
         self.site.do(session.stops[-1])

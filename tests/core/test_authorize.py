@@ -77,7 +77,7 @@ def test_only_the_last_fifty_refused_tags_are_kept() -> None:
 
 
 def test_an_empty_tag_is_refused_unless_it_is_listed() -> None:
-    """charger-quirks section 8: empty or fixed tag in autostart (openWB) is refused unless listed."""
+    """Empty or fixed tag in autostart (openWB) is refused unless listed."""
     site = SiteBuilder([user("RFID001")])
 
     assert site.authorize("").status is INVALID
@@ -133,7 +133,7 @@ def test_without_the_setting_an_account_may_have_any_number_of_sessions() -> Non
 
 
 def test_a_stale_session_never_causes_concurrent_tx() -> None:
-    """faults-and-threats F14."""
+    """F14."""
     site = SiteBuilder([user("RFID001", None)], Policy(ZONE, max_sessions_per_account=1))
     site.begin()
     site.status(1)

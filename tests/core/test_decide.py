@@ -22,7 +22,7 @@ def _known(site: SiteBuilder, charge_point_id: str = CHARGE_POINT) -> ChargePoin
 
 
 def test_a_decision_reads_the_site_and_alters_nothing() -> None:
-    """architecture.md: decide is pure; apply is the only place that alters the state."""
+    """docs/architecture.md: decide is pure; apply is the only place that alters the state."""
     site = SiteBuilder([user("RFID001", 1_000)])
     number = site.begin()
     site.meter(number, sample(1, 301))
@@ -35,7 +35,7 @@ def test_a_decision_reads_the_site_and_alters_nothing() -> None:
 
 
 def test_a_command_that_is_none_is_refused() -> None:
-    """style.md 14: closed unions."""
+    """Closed unions."""
     with pytest.raises(AssertionError):
         decide(Site(Policy(ZONE)), cast("cmd.Command", "nonsense"))
 
@@ -171,7 +171,7 @@ def test_when_a_charge_point_was_seen_is_kept_every_ten_seconds() -> None:
 
 
 def test_a_status_is_kept_as_it_was_told_and_dated_when_it_changed() -> None:
-    """OCPP 1.6 §4.9; charger-quirks section 7: unknown values are shown as they are."""
+    """OCPP 1.6 §4.9: unknown values are shown as they are."""
     site = SiteBuilder()
     site.do(cmd.StatusNotification(CHARGE_POINT, at(0), 2, "Wibble", "Error", "info"))
     site.do(cmd.StatusNotification(CHARGE_POINT, at(1), 0, "Available", "NoError", ""))
@@ -215,7 +215,7 @@ def test_the_stamp_of_a_status_tells_of_the_clock() -> None:
 
 
 def test_a_message_that_is_only_kept_is_a_note() -> None:
-    """charger-quirks section 7: DataTransfer with energy or cost inside is never booked."""
+    """DataTransfer with energy or cost inside is never booked."""
     site = SiteBuilder()
     reply = site.do(cmd.RecordMessage(CHARGE_POINT, at(0), NoteKind.MESSAGE, "DataTransfer Growatt"))
 
@@ -260,7 +260,7 @@ def test_a_new_table_resolves_the_warnings_of_whose_quota_changed() -> None:
 
 
 def test_a_new_table_of_charge_points_is_in_force_at_once() -> None:
-    """data-files.md, chargers.csv."""
+    """docs/files.md, chargers.csv."""
     site = SiteBuilder()
     row = ChargerRow(CHARGE_POINT, access=Access.CLOSED)
     site.do(cmd.ReplaceChargers(at(0), (row,)))
@@ -315,7 +315,7 @@ def test_no_more_is_given_back_than_was_used() -> None:
 
 
 def test_an_alert_of_the_server_keeps_its_begin_until_it_is_resolved() -> None:
-    """data-files.md, alerts.json: since."""
+    """docs/files.md, alerts.json: since."""
     site = SiteBuilder()
     site.do(cmd.RaiseAlert(at(0), "disk", "disk", "90 % full"))
     site.do(cmd.RaiseAlert(at(5), "disk", "disk", "95 % full"))
@@ -329,7 +329,7 @@ def test_an_alert_of_the_server_keeps_its_begin_until_it_is_resolved() -> None:
 
 
 def test_an_operators_stop_reaches_the_order() -> None:
-    """architecture.md, the life of "stop this session"."""
+    """docs/architecture.md, the life of a stop."""
     site = SiteBuilder([user("RFID001")])
     number = site.begin()
     site.do(cmd.RequestStop(at(0), number, "ops"))

@@ -137,11 +137,11 @@ def test_what_was_drafted_counts_as_used() -> None:
 def test_energy_that_no_transaction_stands_for_can_be_booked() -> None:
     """BookingKind.ADJUSTMENT."""
     site = SiteBuilder([user("RFID001")])
-    site.do(cmd.Adjust(at(0), IdTag("RFID001"), Wh(-5), "mistake", "ops"))
+    site.do(cmd.Adjust(at(0), IdTag("RFID001"), Wh(5), "mistake", "ops"))
 
     (booking,) = site.bookings()
     assert (booking.wh, booking.kind, booking.transaction_id, booking.reason) == (
-        -5,
+        5,
         BookingKind.ADJUSTMENT,
         None,
         "mistake (ops)",
@@ -176,7 +176,7 @@ def test_a_refused_tag_is_drafted_whole() -> None:
 
 
 def test_a_state_that_every_message_repeats_is_noted_once_an_hour() -> None:
-    """style.md 21: a state is logged when it changes, not while it lasts."""
+    """A state is logged when it changes, not while it lasts."""
     site, session = _session()
     noted = []
     for minute in (0, 1, 59, 61, 62):

@@ -1,4 +1,4 @@
-"""Numbers, units and brands (accounting rule 3, charger quirks section 1)."""
+"""Numbers, units and brands (accounting rule 3)."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -51,7 +51,7 @@ RULES = (
     ],
 )
 def test_a_number_is_read_as_the_charge_point_wrote_it(value: object, number: str) -> None:
-    """Numbers or text, padded (Enercab), with a decimal comma (rule 2; quirks 1: OpenEVSE, Wallbox)."""
+    """Numbers or text, padded (Enercab), with a decimal comma (rule 2; OpenEVSE, Wallbox)."""
     assert Decimal(number) == parse_number(value)
 
 
@@ -65,7 +65,7 @@ def test_a_number_is_read_as_the_charge_point_wrote_it(value: object, number: st
     ],
 )
 def test_the_unreadable_is_no_number_and_never_zero(value: object) -> None:
-    """What is no finite number is no reading (rule 2; quirks 1: Heidelberg Amperfied's NaN, Enercab's blanks)."""
+    """What is no finite number is no reading (rule 2; Heidelberg Amperfied's NaN, Enercab's blanks)."""
     assert parse_number(value) is None
 
 
@@ -103,7 +103,7 @@ def test_an_integer_reads_the_same_as_number_and_as_padded_text(value: int, padd
 @settings(deadline=None)
 @given(st.integers(0, 10**9))
 def test_kwh_with_three_decimals_are_exact_wh(wh: int) -> None:
-    """Energy is an integer number of Wh (rule 1); Huawei sends kWh with decimals beside integer Wh (quirks 1)."""
+    """Energy is an integer number of Wh (rule 1); Huawei sends kWh with decimals beside integer Wh."""
     number = parse_number(f"{wh // 1000}.{wh % 1000:03d}")
 
     assert number is not None
@@ -125,7 +125,7 @@ def test_kwh_with_three_decimals_are_exact_wh(wh: int) -> None:
     ],
 )
 def test_fractions_of_a_wh_are_rounded_half_up(number: str, unit: EnergyUnit, wh: int) -> None:
-    """Several charge points send fractions of a Wh in start, stop or samples (quirks 1)."""
+    """Several charge points send fractions of a Wh in start, stop or samples."""
     assert wh == to_wh(Decimal(number), unit)
 
 
@@ -159,8 +159,8 @@ class EnergyCase:
     ],
 )
 def test_the_label_decides_and_the_brand_fills_in(case: EnergyCase) -> None:
-    """The unit in any case, else the brand's, else Wh; an unknown or power unit costs that sample (rule 3; quirks 1:
-    Huawei, OpenEVSE's kWh labelled Wh, micro#318's power unit on a register).
+    """The unit in any case, else the brand's, else Wh; an unknown or power unit costs that sample (rule 3;
+    Huawei, OpenEVSE's kWh labelled Wh, MicroOcpp#318's power unit on a register).
     """
     assert case.wh == sample_energy(Decimal(case.number), case.label, case.profile)
 
@@ -179,7 +179,7 @@ def test_the_label_decides_and_the_brand_fills_in(case: EnergyCase) -> None:
     ],
 )
 def test_power_is_w_or_kw_by_its_own_label(number: str, label: str | None, power_w: int | None) -> None:
-    """Unit per sample, never per frame: Injet Sonic sends kW beside Wh (rule 6; quirks 1)."""
+    """Unit per sample, never per frame: Injet Sonic sends kW beside Wh (rule 6)."""
     assert power_w == sample_power(Decimal(number), label)
 
 

@@ -1,4 +1,4 @@
-"""Which sampled value is the energy register, and which the power (accounting rules 2, 3, 6; quirks sections 1, 2)."""
+"""Which sampled value is the energy register, and which the power (accounting rules 2, 3, 6)."""
 
 from decimal import Decimal
 from typing import Any
@@ -49,14 +49,14 @@ def power(value: object, **fields: Any) -> SampledValue:
         ),
         pytest.param((), (), id="an empty list is fine (Vestel EVC04)"),
         pytest.param(
-            (register("0"), register("800"), register("800")), (800, 0), id="twice: largest first (micro#128)"
+            (register("0"), register("800"), register("800")), (800, 0), id="twice: largest first (MicroOcpp#128)"
         ),
     ],
 )
 def test_the_register_is_active_import_at_the_outlet(
     sampled_values: tuple[SampledValue, ...], registers: tuple[int, ...]
 ) -> None:
-    """Energy.Active.Import.Register at Outlet, both by default (rule 2; OCPP 1.6 §7.31, §7.43; quirks 1 and 2)."""
+    """Energy.Active.Import.Register at Outlet, both by default (rule 2; OCPP 1.6 §7.31, §7.43)."""
     sample = read(*sampled_values)
 
     assert registers == sample.registers
@@ -80,7 +80,7 @@ def test_the_register_is_active_import_at_the_outlet(
 def test_the_register_at_the_begin_counts_only_where_it_is_alone(
     sampled_values: tuple[SampledValue, ...], registers: tuple[int, ...]
 ) -> None:
-    """Growatt THOR and Project EV repeat the start register in every frame (rule 2; quirks 2)."""
+    """Growatt THOR and Project EV repeat the start register in every frame (rule 2)."""
     assert registers == read(*sampled_values).registers
 
 
@@ -100,7 +100,7 @@ def test_the_register_at_the_begin_counts_only_where_it_is_alone(
 def test_phases_are_summed_only_without_a_total(
     sampled_values: tuple[tuple[str | None, str], ...], registers: tuple[int, ...]
 ) -> None:
-    """A value without phase, else the sum of the phases, one phase alone is the total (rule 2; quirks 2)."""
+    """A value without phase, else the sum of the phases, one phase alone is the total (rule 2)."""
     assert registers == read(*(register(value, phase=phase) for phase, value in sampled_values)).registers
 
 
@@ -135,7 +135,7 @@ def test_a_phase_that_can_be_read_another_way_counts() -> None:
     ],
 )
 def test_an_unreadable_value_costs_only_itself_and_is_noted(sampled: SampledValue, noted: str) -> None:
-    """Skipped and noted, never 0; signed data is unbooked; a wrong unit costs the sample (rules 2, 3; quirks 1, 2)."""
+    """Skipped and noted, never 0; signed data is unbooked; a wrong unit costs the sample (rules 2, 3)."""
     sample = read(sampled, register("1000"), power("7000"))
 
     assert sample.registers == (1000,)
@@ -144,12 +144,11 @@ def test_an_unreadable_value_costs_only_itself_and_is_noted(sampled: SampledValu
 
 
 def test_each_sample_has_its_own_unit() -> None:
-    """Injet Sonic sends kW for power and Wh for energy in one frame (quirks 1)."""
+    """Injet Sonic sends kW for power and Wh for energy in one frame."""
     sample = read(register("1000", unit="Wh"), power("7.2", unit="kW"))
 
     assert sample.registers == (1000,)
     assert sample.power_w == 7200
-    assert sample.is_labelled
 
 
 def test_the_brand_fills_in_a_missing_unit() -> None:
@@ -157,11 +156,10 @@ def test_the_brand_fills_in_a_missing_unit() -> None:
     sample = read(register("7", unit=None), profile=BrandProfile(sample_unit=EnergyUnit.KWH))
 
     assert sample.registers == (7000,)
-    assert not sample.is_labelled
 
 
 def test_interval_values_are_kept_apart_from_the_register() -> None:
-    """Never mixed with register values (rule 2; quirks 2: Growatt sends both)."""
+    """Never mixed with register values (rule 2; Growatt sends both)."""
     both = read(register("1000"), SampledValue("50", INTERVAL, "Wh"))
     alone = read(SampledValue("0.05", INTERVAL, "kWh"), SampledValue("40", INTERVAL))
 
@@ -191,7 +189,7 @@ def test_power_is_the_total_or_the_sum_of_the_phases(
 
 
 def test_the_first_readable_frequency_is_kept() -> None:
-    """Units and measurands beyond the schema cost nothing (quirks 1: line-frequency reporters)."""
+    """Units and measurands beyond the schema cost nothing (line-frequency reporters)."""
     sample = read(SampledValue("NaN", "Frequency", "Hz"), SampledValue("49.98", "frequency", "Hertz"))
 
     assert sample.frequency_hz == Decimal("49.98")
@@ -231,7 +229,7 @@ def test_whatever_comes_is_read_without_raising_and_never_negative(sampled_value
 @settings(deadline=None)
 @given(st.lists(SAMPLED, max_size=8), st.randoms(use_true_random=False))
 def test_the_order_of_sampled_values_does_not_matter(sampled_values: list[SampledValue], random: Any) -> None:
-    """The order within a frame is free (quirks 2)."""
+    """The order within a frame is free."""
     shuffled = random.sample(sampled_values, len(sampled_values))
     one, other = read(*sampled_values), read(*shuffled)
 

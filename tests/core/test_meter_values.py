@@ -1,15 +1,12 @@
-"""Readings of a charge point: whose they are, and what they add to the books (rules 2 to 7, 9, 12, 21, 28)."""
+"""Readings of a charge point: what they add to the books, and to the meter log (rules 2 to 7, 9, 12, 21, 28)."""
 
 from datetime import timedelta
 from decimal import Decimal
 
-import pytest
 from site_builder import (
-    CHARGE_POINT,
     FEBRUARY,
     JANUARY,
     OTHER_CHARGE_POINT,
-    ZONE,
     SiteBuilder,
     at,
     sample,
@@ -19,20 +16,17 @@ from site_builder import (
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
-from ocpp_server.core.energy import BrandProfile, BrandRule, Wh
+from ocpp_server.core.energy import Wh
 from ocpp_server.core.meter import MeterValue, SampledValue
 from ocpp_server.core.records import EndKind, NoteKind
-from ocpp_server.core.site import Policy
 from ocpp_server.core.users import Access, IdTag
 
-UNUSABLE_IDS = [None, 0, -1, -16, 2**63 - 1, 987_654]
 
-
-def _charging(power_w: int | None = None, minutes: int = 1) -> tuple[SiteBuilder, int]:
+def _charging(minutes: int = 1) -> tuple[SiteBuilder, int]:
     site = SiteBuilder([user("RFID001", None), user("RFID002", None)])
     number = site.begin(meter_start=10_000)
     for minute in range(1, minutes + 1):
-        site.meter(number, sample(minute, 10_000 + 301 * minute, power_w))
+        site.meter(number, sample(minute, 10_000 + 301 * minute))
     return site, number
 
 
@@ -47,7 +41,7 @@ def test_energy_is_the_highest_trusted_register_less_the_start() -> None:
 
 
 def test_a_repeated_message_changes_no_books() -> None:
-    """Rule 1, charger-quirks rule 10."""
+    """Rule 1."""
     site, number = _charging(minutes=3)
     site.meter(number, sample(3, 10_903))
     site.meter(number, sample(2, 10_602), received=4)
@@ -75,7 +69,7 @@ def test_a_queue_that_comes_in_a_burst_is_judged_by_its_own_stamps() -> None:
 
 
 def test_an_empty_message_and_an_empty_sample_are_confirmed() -> None:
-    """charger-quirks section 2: empty lists (Vestel EVC04, Wallbox Copper SB)."""
+    """Empty lists (Vestel EVC04, Wallbox Copper SB)."""
     site, number = _charging()
     before = site.transaction(number)
     assert site.meter(number, received=2) == cmd.Done()
@@ -87,7 +81,7 @@ def test_an_empty_message_and_an_empty_sample_are_confirmed() -> None:
 
 
 def test_an_unreadable_value_is_skipped_and_noted_once_an_hour() -> None:
-    """Rule 2: never 0; style.md 21: a state is noted when it begins."""
+    """Rule 2: never 0; a state is noted when it begins."""
     site, number = _charging()
     site.meter(number, sample(2, "NaN"))
     first = site.kinds()
@@ -140,79 +134,11 @@ def test_a_reading_opens_a_stale_mark_again() -> None:
     assert (was_stale, site.transaction(number).is_stale) == (True, False)
 
 
-# --- whose it is ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", UNUSABLE_IDS)
-def test_a_reading_without_a_usable_id_is_the_open_sessions_of_its_connector(number: int | None) -> None:
-    """Rule 21; Alfen, Etrel, Huawei, EN+ (charger-quirks section 4)."""
-    site, running = _charging()
-    other = site.begin("RFID002", connector_id=2, meter_start=10_302)
-    site.meter(number, sample(2, 10_602))
-
-    assert (site.energy(running), site.energy(other)) == (602, 0)
-
-
-@pytest.mark.parametrize(("minutes", "wh"), [(-1, 10_400), (2, 10_200), (2, 500), (2, 90_000)])
-def test_a_reading_without_a_usable_id_that_does_not_continue_is_nobodys(minutes: float, wh: int) -> None:
-    """Rule 21: stamp not before its start, register continues its scale; else logged."""
-    site, running = _charging()
-    site.meter(0, sample(minutes, wh), received=3)
-
-    assert (site.energy(running), site.kinds()) == (301, [NoteKind.ODDITY])
-    assert site.notes[0].text == "reading outside any session"
-
-
-def test_a_message_of_power_alone_without_an_id_is_the_open_sessions() -> None:
-    """Rule 21."""
-    site, running = _charging()
-    site.meter(None, sample(2, None, 18_000))
-
-    assert site.transaction(running).reported_power_w == 18_000
-
-
-def test_the_id_of_an_earlier_session_kept_on_feeds_the_open_one() -> None:
-    """Rule 21; Simpson & Partners, EN+: a closed session stays closed."""
-    site, first = _charging()
-    site.stop(first, 2, 10_400)
-    second = site.begin("RFID002", 3, 10_400)
-    site.meter(first, sample(4, 10_700))
-
-    assert (site.energy(first), site.energy(second)) == (400, 300)
-
-
-def test_another_charge_points_id_feeds_nothing_of_that_one() -> None:
-    """Rule 21; charger-quirks rule 9, core#34."""
-    site, own = _charging()
-    foreign = site.begin("RFID002", meter_start=100, charge_point_id=OTHER_CHARGE_POINT)
-    before = site.transaction(foreign)
-    site.meter(foreign, sample(2, 10_602))
-    fed = site.energy(own)
-    site.meter(foreign, sample(3, 10_900), connector_id=7)
-
-    assert (fed, site.transaction(foreign)) == (602, before)
-    assert [note.text for note in site.notes] == ["reading for another charge point's transaction"]
-
-
-def test_an_open_id_decides_whatever_the_connector_says() -> None:
-    """Rule 21."""
-    site, number = _charging()
-    site.meter(number, sample(2, 10_602), connector_id=0)
-
-    assert site.energy(number) == 602
-
-
-@pytest.mark.parametrize("number", UNUSABLE_IDS)
-def test_the_main_meter_is_nobodys_and_nothing_odd(number: int | None) -> None:
-    """Rule 21; Wallbox, Phoenix CHARX: samples of connector 0 beside a session on 1."""
-    site, running = _charging()
-    site.meter(number, sample(2, 10_602), connector_id=0)
-
-    assert (site.energy(running), site.notes) == (301, ())
+# --- whose session it is not ------------------------------------------------------------------------------------------
 
 
 def test_idle_readings_are_nobodys_and_noted_once_an_hour() -> None:
-    """charger-quirks rule 6: clock-aligned samples outside any session."""
+    """Clock-aligned samples outside any session."""
     site = SiteBuilder()
     noted = []
     for minute in (0, 1, 2, 61, 62):
@@ -230,6 +156,33 @@ def test_a_reading_from_before_any_boot_is_confirmed_and_kept() -> None:
 
     assert site.meter(5, sample(1, 100), charge_point_id="NEVER_BOOTED") == cmd.Done()
     assert site.kinds() == [NoteKind.ODDITY]
+
+
+def test_a_reading_for_another_charge_points_session_is_noted() -> None:
+    """Rule 21: it feeds nothing of that one."""
+    site = SiteBuilder([user("RFID001", None)])
+    foreign = site.begin(meter_start=100, charge_point_id=OTHER_CHARGE_POINT)
+    site.meter(foreign, sample(2, 400))
+
+    assert [note.text for note in site.notes] == ["reading for another charge point's transaction"]
+    assert site.energy(foreign) == 0
+
+
+def test_the_main_meter_is_not_noted() -> None:
+    """Rule 21: connector 0 beside a session, or without any."""
+    site, number = _charging()
+    site.meter(None, sample(2, 500_000), connector_id=0)
+
+    assert (site.notes, site.energy(number)) == ((), 301)
+
+
+def test_what_a_reading_proves_of_its_charge_point_is_kept() -> None:
+    """Rules 6 and 15: with the booking, in one decision."""
+    site, number = _charging(minutes=2)
+    site.meter(number, sample(3, 10_903, 18_060))
+
+    (kept,) = (change.charge_point for change in site.last if isinstance(change, ch.PutChargePoint))
+    assert (kept.power_scale, kept.power_scale_hits, kept.has_right_clock) == (Decimal(1), 1, True)
 
 
 # --- after the server closed a session ------------------------------------------------------------------------------
@@ -260,148 +213,13 @@ def test_a_stale_session_is_reopened_by_its_own_readings() -> None:
     assert site.notes[0].text == "reopened by its own readings"
 
 
-def test_a_stale_session_is_not_reopened_once_another_began() -> None:
-    """Rule 22: reopened only if no other began, also when that one has ended again."""
-    site, number = _charging()
-    site.status(2)
-    site.do(cmd.CloseStale(at(180)))
-    second = site.begin("RFID002", 185, 10_450)
-    site.stop(second, 188, 10_480)
-    site.meter(number, sample(190, 10_900))
-
-    assert (site.transaction(number).is_open, site.energy(number), site.unattributed()) == (False, 450, 0)
-
-
-def test_late_readings_beside_a_session_on_another_scale_are_bounded_by_nothing() -> None:
-    """Rule 22: a session that counts from 0 tells nothing of the lifetime register."""
-    site, number = _charging()
-    site.status(2)
-    site.do(cmd.CloseStale(at(180)))
-    site.begin("RFID002", 185, 0)
-    site.meter(number, sample(186, 10_500))
-
-    assert (site.energy(number), site.transaction(number).is_open) == (500, False)
-
-
 def test_a_stopped_session_is_never_revived() -> None:
-    """charger-quirks section 4: to the closed session or nobody; creeping on after the stop is nobody's."""
+    """To the closed session or nobody; creeping on after the stop is nobody's."""
     site, number = _charging()
     site.stop(number, 2, 10_400)
     site.meter(number, sample(3, 10_500))
 
     assert (site.transaction(number).is_open, site.energy(number)) == (False, 400)
-
-
-# --- power ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("reported", "shown"),
-    [(None, 18_060), (0, 18_060), (18_000, 18_000), (180_000, 18_060), (1_800, 18_060), (9_000, 9_000)],
-)
-def test_power_is_reported_or_else_derived_from_the_energy(reported: int | None, shown: int) -> None:
-    """Rule 6: missing, zero while energy flows (EVlinkProAC), out of proportion (LIVOLTEK, AcTEC)."""
-    site, number = _charging(reported, minutes=2)
-
-    assert site.transaction(number).power_w == shown
-
-
-def test_power_is_zero_where_nothing_is_known_of_it() -> None:
-    """Rule 6."""
-    site, number = _charging()
-    idle = site.begin(connector_id=2, meter_start="n/a")
-    site.meter(idle, sample(1, 500), connector_id=2)
-    site.meter(idle, sample(2, 500, 0), connector_id=2)
-
-    assert (site.transaction(idle).power_w, site.transaction(number).power_w) == (0, 18_060)
-
-
-def test_reported_power_steers_forecasts_once_the_register_proved_its_scale() -> None:
-    """Rule 25: three steady readings."""
-    site, number = _charging(18_060, minutes=4)
-    proven = site.site.charge_points[CHARGE_POINT]
-    site.meter(number, sample(5, 10_000 + 301 * 5, 9_000))
-
-    assert (proven.power_scale, proven.power_scale_hits) == (Decimal(1), 3)
-    assert site.transaction(number).flow_w == 9_000
-
-
-def test_reported_power_steers_no_forecast_before_that() -> None:
-    """Rule 25."""
-    site, number = _charging(9_000, minutes=2)
-
-    assert (site.transaction(number).flow_w, site.transaction(number).power_w) == (18_060, 9_000)
-
-
-def test_a_power_scale_of_a_tenth_is_learnt_from_the_register() -> None:
-    """Rule 6: LIVOLTEK's power was seen ten times too high."""
-    site, number = _charging(180_600, minutes=5)
-
-    assert site.site.charge_points[CHARGE_POINT].power_scale == Decimal("0.1")
-    assert (site.transaction(number).power_w, site.transaction(number).flow_w) == (18_060, 18_060)
-
-
-def test_a_power_scale_is_learnt_anew_when_it_changes() -> None:
-    """Rule 6: after a firmware update."""
-    site, number = _charging(180_600, minutes=5)
-    site.meter(number, sample(6, 10_000 + 301 * 6, 18_060))
-
-    known = site.site.charge_points[CHARGE_POINT]
-    assert (known.power_scale, known.power_scale_hits) == (Decimal(1), 1)
-
-
-def test_power_that_fits_no_scale_teaches_nothing() -> None:
-    """Rule 25."""
-    site, _ = _charging(36_120, minutes=5)
-
-    assert site.site.charge_points[CHARGE_POINT].power_scale is None
-
-
-def test_a_brand_profile_proves_its_power_scale() -> None:
-    """Rules 3 and 25."""
-    rule = BrandRule(BrandProfile("Tenfold", power_scale=Decimal("0.1")), charge_point_id_words=("EVlink",))
-    site = SiteBuilder([user("RFID001", None)], Policy(ZONE, brand_rules=(rule,)))
-    number = site.begin(meter_start=10_000)
-    site.meter(number, sample(1, 10_301, 150_000))
-
-    assert (site.transaction(number).flow_w, site.transaction(number).power_w) == (15_000, 15_000)
-
-
-def test_a_charge_points_own_consistent_power_raises_what_it_may_deliver() -> None:
-    """Rule 5: 50 kW unless its own consistent power readings prove more."""
-    site = SiteBuilder([user("RFID001", None)])
-    number = site.begin(meter_start=0)
-    for minute in range(1, 7):
-        site.meter(number, sample(minute, 1_001 * minute, 60_060))
-    site.meter(number, sample(7, 1_001 * 6 + 6_000, 300_000))
-    known = site.site.charge_points[CHARGE_POINT]
-
-    assert known.proven_power_w == 60_060
-    assert site.kinds() == [NoteKind.SET_ASIDE]
-
-
-def test_a_steady_high_power_is_believed_for_the_step_it_explains() -> None:
-    """Rule 5: power and register tell the same, twice."""
-    site, number = _charging(18_060, minutes=5)
-    last = 10_000 + 301 * 5
-    site.meter(number, sample(6, last + 1_000, 90_000))
-    site.meter(number, sample(7, last + 3_000, 95_000))
-
-    assert site.energy(number) == 301 * 5 + 3_000
-
-
-# --- the clock ------------------------------------------------------------------------------------------------------
-
-
-def test_a_stamp_close_to_its_receipt_proves_the_clock_and_an_impossible_one_disproves_it() -> None:
-    """Rule 15: expiryDate only where the clock is right; an old stamp may come from a queue and proves nothing."""
-    site, number = _charging()
-    found = []
-    for received, written in ((60, 60), (70, 5), (80, 100), (90, 20), (100, 100)):
-        site.meter(number, sample(written, 10_302), received=received)
-        found.append(site.site.charge_points[CHARGE_POINT].has_right_clock)
-
-    assert found == [True, True, False, False, True]
 
 
 # --- warnings -------------------------------------------------------------------------------------------------------
@@ -481,7 +299,7 @@ def test_nobody_is_warned_without_a_limit_or_without_a_row_or_at_a_free_charge_p
 
 
 def test_a_reading_is_logged_with_what_the_charge_point_said() -> None:
-    """data-files.md, meter_data_log.json: frequency as reported, else null; nothing is made up."""
+    """docs/files.md, meter_data_log.json: frequency as reported, else null; nothing is made up."""
     site = SiteBuilder([user("RFID001", None)])
     number = site.begin(meter_start=0)
     values = (SampledValue("301", unit="Wh"), SampledValue("49.98", "Frequency", "Hertz"))
@@ -490,17 +308,6 @@ def test_a_reading_is_logged_with_what_the_charge_point_said() -> None:
     (reading,) = site.site.readings
     assert (reading.register, reading.frequency_hz, reading.power_w) == (301, Decimal("49.98"), 18_060)
     assert (reading.full_name, reading.id_tag, reading.at) == ("John Doe", "RFID001", at(1))
-
-
-def test_a_proven_unit_of_the_start_is_kept_for_the_charge_point() -> None:
-    """Rule 3: cross-checked against the first labelled sample."""
-    site = SiteBuilder([user("RFID001", None)])
-    number = site.begin(meter_start=500)
-    site.meter(number, sample(1, 500.3, unit="kWh"))
-    puts = [change for change in site.last if isinstance(change, ch.PutChargePoint)]
-
-    assert site.energy(number) == 300
-    assert puts[0].charge_point.register_unit == "kWh"
 
 
 def test_the_interval_between_readings_is_learnt_from_regular_ones() -> None:

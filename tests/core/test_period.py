@@ -1,4 +1,4 @@
-"""Time stamps, months and hours (accounting rules 9 to 11, charger quirks section 6)."""
+"""Time stamps, months and hours (accounting rules 9 to 11)."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -61,7 +61,7 @@ def moment(raw_s: float | None, received_s: float, *, doubtful: bool = False) ->
     ],
 )
 def test_a_stamp_is_read_leniently(text: str, stamp: str) -> None:
-    """`+02`, `+0000`, fractions, a blank for the T (rule 9; quirks 6: Monta emulator, KEBA, Growatt 22AS)."""
+    """`+02`, `+0000`, fractions, a blank for the T (rule 9; Monta emulator, KEBA, Growatt 22AS)."""
     assert utc(stamp) == parse_timestamp(text, NOW, ISTANBUL)
 
 
@@ -74,7 +74,7 @@ def test_a_stamp_is_read_leniently(text: str, stamp: str) -> None:
     ],
 )
 def test_an_unreadable_stamp_is_none(text: str) -> None:
-    """The receipt counts then (rule 9; quirks 6: AcTEC's 0000-00-00). A day alone tells no elapsed time either."""
+    """The receipt counts then (rule 9; AcTEC's 0000-00-00). A day alone tells no elapsed time either."""
     assert parse_timestamp(text, NOW, ISTANBUL) is None
 
 
@@ -106,7 +106,7 @@ def test_reading_a_stamp_never_raises(text: str, zone: ZoneInfo) -> None:
 def test_a_stamp_without_offset_is_local_where_that_fits_the_receipt_better(
     text: str, received: str, zone: ZoneInfo, stamp: str
 ) -> None:
-    """Growatt THOR and AEFA send local time bare (rule 9; quirks 6); the receipt tells which of two hours is meant."""
+    """Growatt THOR and AEFA send local time bare (rule 9); the receipt tells which of two hours is meant."""
     assert utc(stamp) == parse_timestamp(text, utc(received), zone)
 
 
@@ -181,7 +181,7 @@ def test_a_gap_covers_its_time_give_or_take_the_clock(since: str | None, stamp: 
 def test_elapsed_time_is_by_the_samples_own_stamps_where_they_make_sense(
     earlier: Moment, later: Moment, seconds: float
 ) -> None:
-    """Queues come in a burst; a clock that is set or stands still is replaced by the receipt (rules 5, 9; quirks 6)."""
+    """Queues come in a burst; a clock that is set or stands still is replaced by the receipt (rules 5, 9)."""
     assert seconds == elapsed_s(earlier, later)
 
 
@@ -200,7 +200,7 @@ def test_elapsed_time_is_by_the_samples_own_stamps_where_they_make_sense(
     ],
 )
 def test_a_repeated_or_overtaken_reading_is_told_by_its_stamp(this: Moment, than: Moment, answer: bool) -> None:
-    """Order by the stamps, by arrival where the clock is none (rules 1, 9; quirks 6: Chago)."""
+    """Order by the stamps, by arrival where the clock is none (rules 1, 9; Chago)."""
     assert is_not_later(this, than) is answer
 
 

@@ -47,7 +47,7 @@ from ocpp_server.core.users import Account, User
     ],
 )
 def test_a_tag_is_matched_exactly_then_without_case_then_without_its_suffix(sent: str, expected: str | None) -> None:
-    """Rule 13; OCPP 1.6 §7.28. KEBA appends a serial number after "_" (charger-quirks section 8)."""
+    """Rule 13; OCPP 1.6 §7.28. KEBA appends a serial number after "_"."""
     site = SiteBuilder([user("RFID001"), user("Twin"), user("twin"), user("A"), user("A_B")]).site
 
     found = find_user(site, sent)
@@ -97,21 +97,21 @@ def test_less_than_a_tenth_of_a_kwh_or_one_percent_counts_as_used_up(
 
 
 def test_an_unlimited_user_never_uses_up_anything() -> None:
-    """data-files.md: unlimited."""
+    """docs/files.md: unlimited."""
     left = Allowance(None, Wh(10**9), Wh(10**9))
 
     assert (left.remaining, left.is_used_up) == (None, False)
 
 
 def test_a_card_works_on_its_last_day() -> None:
-    """data-files.md: expiry_date is the last day the card works."""
+    """docs/files.md: expiry_date is the last day the card works."""
     card = user("RFID001", expiry_date=date(2025, 1, 31))
 
     assert [is_expired(card, date(2025, 1, 31)), is_expired(card, date(2025, 2, 1))] == [False, True]
 
 
 def test_all_tags_of_an_account_share_one_quota_and_its_open_sessions() -> None:
-    """Rule 12, charger-quirks section 10: one pot per driver."""
+    """Rule 12: one pot per driver."""
     family = [user("RFID001", account="flat"), user("RFID002", account="flat"), user("RFID003")]
     site = SiteBuilder(family)
     first = site.begin("RFID001")

@@ -41,7 +41,7 @@ def _reading(number: int) -> Reading:
 
 
 def test_every_change_applied_twice_changes_nothing() -> None:
-    """architecture.md: a change is absolute, so that doing it twice is harmless."""
+    """docs/architecture.md: a change is absolute, so that doing it twice is harmless."""
     site = SiteBuilder([user("RFID001", 1_000)])
     number = site.begin("rfid001", meter_start=5_000)
     site.begin("UNKNOWN", 1, connector_id=2)
@@ -97,7 +97,7 @@ def test_an_adjustment_counts_for_no_charge_point() -> None:
 
 
 def test_the_meter_log_keeps_the_newest_five_hundred() -> None:
-    """data-files.md, meter_data_log.json: never more than 500."""
+    """docs/files.md, meter_data_log.json: never more than 500."""
     site = Site(Policy(ZONE))
     for number in range(1, 511):
         apply(site, ch.AddReading(_reading(number)))
@@ -108,7 +108,7 @@ def test_the_meter_log_keeps_the_newest_five_hundred() -> None:
 
 
 def test_notes_and_refused_tags_are_added_once() -> None:
-    """architecture.md: twice is harmless."""
+    """docs/architecture.md: twice is harmless."""
     site = Site(Policy(ZONE))
     for _ in range(2):
         apply(site, ch.AddNote(1, Note(NoteKind.ODDITY, NOON, "odd")))
@@ -118,7 +118,7 @@ def test_notes_and_refused_tags_are_added_once() -> None:
 
 
 def test_alerts_come_and_go() -> None:
-    """data-files.md, alerts.json."""
+    """docs/files.md, alerts.json."""
     site = Site(Policy(ZONE))
     apply(site, ch.PutAlert(Alert("disk", "disk", "disk is full", NOON)))
     raised = dict(site.alerts)
@@ -129,7 +129,7 @@ def test_alerts_come_and_go() -> None:
 
 
 def test_a_heartbeat_is_kept_until_the_next_one() -> None:
-    """data-files.md, charger_status.json: last_heartbeat and last_seen are two things."""
+    """docs/files.md, charger_status.json: last_heartbeat and last_seen are two things."""
     site = Site(Policy(ZONE))
     apply(site, ch.PutSeen(CHARGE_POINT, at(0), at(0)))
     apply(site, ch.PutSeen(CHARGE_POINT, at(1), None))
@@ -138,7 +138,7 @@ def test_a_heartbeat_is_kept_until_the_next_one() -> None:
 
 
 def test_a_change_that_is_none_is_refused() -> None:
-    """style.md 14: closed unions."""
+    """Closed unions."""
     with pytest.raises(AssertionError):
         apply(Site(Policy(ZONE)), cast("ch.Change", "nonsense"))
 

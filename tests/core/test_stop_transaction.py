@@ -56,7 +56,7 @@ def test_a_sane_stop_settles_downward_too() -> None:
 
 @pytest.mark.parametrize("meter_stop", [-1, 0, 9_999, "n/a", None])
 def test_a_stop_without_a_usable_register_leaves_the_last_sample(meter_stop: object) -> None:
-    """Rule 4; go#114, micro#73: -1 or 0 for unknown."""
+    """Rule 4; go#114, MicroOcpp#73: -1 or 0 for unknown."""
     site = SiteBuilder([user("RFID001")])
     number = site.begin(meter_start=10_000)
     site.meter(number, sample(1, 10_300))
@@ -66,7 +66,7 @@ def test_a_stop_without_a_usable_register_leaves_the_last_sample(meter_stop: obj
 
 
 def test_a_charge_point_without_samples_is_settled_at_the_stop() -> None:
-    """charger-quirks section 2: no MeterValues at all (Wallbox Pulsar Pro)."""
+    """No MeterValues at all (Wallbox Pulsar Pro)."""
     site = SiteBuilder([user("RFID001")])
     number = site.begin(meter_start=10_000)
     site.stop(number, 60, 17_000)
@@ -138,7 +138,7 @@ def test_energy_of_a_refused_session_is_booked_and_flagged() -> None:
 
 
 def test_a_whole_session_from_the_queue_is_booked_in_full_also_above_the_quota() -> None:
-    """charger-quirks section 5."""
+    """Energy that was delivered is booked (rule 5)."""
     site = SiteBuilder([user("RFID001", 1_000)])
     number = site.begin(minutes=-300, received=0)
     site.meter(number, sample(-299, 300), sample(-298, 600), received=0)
@@ -149,7 +149,7 @@ def test_a_whole_session_from_the_queue_is_booked_in_full_also_above_the_quota()
 
 @pytest.mark.parametrize("id_tag", ["", "RFID002", "RFID001", "damaged tag of 22 chars"])
 def test_the_tag_of_a_stop_does_not_matter_for_the_bill(id_tag: str) -> None:
-    """charger-quirks section 4: stop without tag, with another, with a damaged one."""
+    """Stop without tag, with another, with a damaged one."""
     site = SiteBuilder([user("RFID001"), user("RFID002")])
     number = site.begin("RFID001")
     site.stop(number, 10, 1_000, id_tag=id_tag)
@@ -168,7 +168,7 @@ def test_a_stop_with_a_tag_is_answered_with_its_status() -> None:
 
 
 def test_a_repeated_stop_is_confirmed_and_changes_nothing() -> None:
-    """charger-quirks rule 10; also where meterStop could not be used."""
+    """Also where meterStop could not be used."""
     site = SiteBuilder([user("RFID001")])
     number = site.begin()
     site.stop(number, 10, 10_000_000)
@@ -205,30 +205,6 @@ def test_a_second_stop_that_no_charge_point_could_deliver_is_set_aside_once() ->
     site.stop(number, 11, 10_000_000, received=12)
 
     assert (first, site.kinds(), site.energy(number)) == ([NoteKind.SET_ASIDE], [], 1_000)
-
-
-def test_a_second_stop_takes_nothing_of_the_session_that_followed() -> None:
-    """Rules 20 and 22: both registers are the same meter."""
-    site = SiteBuilder([user("RFID001"), user("RFID002")])
-    first = site.begin("RFID001", 0, 10_000)
-    site.stop(first, 10, 11_000)
-    second = site.begin("RFID002", 20, 11_050)
-    site.meter(second, sample(30, 13_000))
-    site.stop(first, 31, 13_000)
-
-    assert (site.energy(first), site.energy(second)) == (1_050, 1_950)
-
-
-def test_a_session_that_was_counted_from_zero_bounds_no_lifetime_register() -> None:
-    """Rule 22: only a lifetime meterStart is a bound."""
-    site = SiteBuilder([user("RFID001", None)])
-    first = site.begin(meter_start=10_000)
-    site.stop(first, 10, 11_000)
-    site.begin(minutes=20, meter_start=0)
-    site.begin(minutes=30, meter_start="n/a")
-    site.stop(first, 31, 11_500)
-
-    assert site.energy(first) == 1_500
 
 
 def test_another_charge_points_id_is_an_orphan_and_a_security_event() -> None:
@@ -282,7 +258,7 @@ def test_a_stop_with_no_register_ends_the_only_session_too() -> None:
 
 
 def test_a_stop_for_a_session_never_started_here_is_an_orphan_and_books_nothing() -> None:
-    """charger-quirks section 4: Wallbox free mode, lost starts; with two sessions nobody guesses."""
+    """Wallbox free mode, lost starts; with two sessions nobody guesses."""
     site = SiteBuilder([user("RFID001", None)])
     site.stop(4711, 10, 1_500)
     alone = site.kinds()
@@ -345,40 +321,6 @@ def test_a_late_stop_is_capped_at_the_next_sessions_start_and_reduces_the_unattr
     assert after_stop == (400, 50)
     assert (site.energy(old), site.unattributed(), site.energy(new)) == (450, 0, 0)
     assert site.transaction(old).end_kind is EndKind.STOPPED
-
-
-def test_a_late_stop_that_adds_nothing_leaves_the_unattributed() -> None:
-    """Rule 22: reduced by what it adds."""
-    site = SiteBuilder([user("RFID001")])
-    old = site.begin(meter_start=10_000)
-    site.meter(old, sample(1, 10_300))
-    site.begin(minutes=60, meter_start=10_450)
-    site.stop(old, 30, -1, received=61)
-
-    assert (site.energy(old), site.unattributed()) == (300, 150)
-
-
-def test_the_late_stop_of_a_stale_session_leaves_what_others_left_unattributed() -> None:
-    """Rule 22: only the energy of its own gap."""
-    site = SiteBuilder([user("RFID001", None)])
-    site.begin(meter_start=10_000)
-    site.begin(minutes=10, meter_start=10_500)
-    stale = site.begin(minutes=20, meter_start=300, connector_id=2)
-    site.status(21, connector_id=2)
-    site.do(cmd.CloseStale(at(140)))
-    site.stop(stale, 60, 900, received=141)
-
-    assert (site.energy(stale), site.unattributed()) == (600, 500)
-
-
-def test_the_stop_of_a_session_still_open_beside_a_younger_one_is_capped_by_nothing() -> None:
-    """Rule 22: an older start that arrived late is an ordinary session until the server closed it."""
-    site = SiteBuilder([user("RFID001", None)])
-    site.begin(minutes=0, meter_start=11_000)
-    old = site.begin(minutes=-50, meter_start=10_000, received=1)
-    site.stop(old, -5, 10_990, received=2)
-
-    assert site.energy(old) == 990
 
 
 def test_a_stop_of_the_server_is_told_in_its_own_words() -> None:
@@ -502,7 +444,7 @@ def test_the_unit_of_start_and_stop_is_learnt_from_the_stop_too() -> None:
 
 
 def test_a_stop_older_than_its_start_is_accepted() -> None:
-    """charger-quirks section 6: after a clock was set; amounts come from readings."""
+    """After a clock was set; amounts come from readings."""
     site = SiteBuilder([user("RFID001")])
     number = site.begin(meter_start=0)
     site.stop(number, -30, 900, received=10)
@@ -511,7 +453,7 @@ def test_a_stop_older_than_its_start_is_accepted() -> None:
 
 
 def test_closing_samples_after_the_stop_revive_nothing() -> None:
-    """charger-quirks section 4: Ocular LTE Plus; never the next driver's."""
+    """Ocular LTE Plus; never the next driver's."""
     site = SiteBuilder([user("RFID001"), user("RFID002")])
     first = site.begin("RFID001", meter_start=1_000)
     site.stop(first, 10, 2_000)

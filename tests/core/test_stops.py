@@ -103,7 +103,7 @@ def test_a_session_begun_while_it_was_free_is_stopped_where_nobody_may_charge() 
 
 
 def test_both_cars_of_an_account_are_stopped_when_its_quota_is_empty() -> None:
-    """charger-quirks section 10: one pot per driver; stop every session when it is empty."""
+    """One pot per driver; stop every session when it is empty."""
     site = SiteBuilder([user("RFID001", 1_000, account="flat"), user("RFID002", 1_000, account="flat")])
     numbers = [
         site.begin("RFID001", meter_start=7),
@@ -277,7 +277,7 @@ def test_the_alert_says_who_does_not_obey_and_why() -> None:
 
 
 def test_attempts_are_noted_when_their_result_changes_and_with_the_alert() -> None:
-    """style.md 21: a charge point that is offline for days is not a note a minute."""
+    """A charge point that is offline for days is not a note a minute."""
     site, number = _charging(None)
     site.do(cmd.RequestStop(at(1), number, "ops"))
     texts = []
@@ -416,7 +416,7 @@ def test_a_free_connector_without_readings_makes_its_session_stale_then_closes_i
 
 @pytest.mark.parametrize("status", ["Charging", "SuspendedEV", "Finishing", "Faulted"])
 def test_only_an_available_connector_makes_a_session_stale(status: str) -> None:
-    """Rule 22; charger-quirks section 4: a status glitch must not lose the session's energy."""
+    """Rule 22: a status glitch must not lose the session's energy."""
     site, number = _charging()
     site.status(2, connector_id=2)
     site.status(2, status)

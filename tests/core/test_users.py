@@ -13,14 +13,14 @@ from ocpp_server.core.users import Access, Account, ChargerRow, IdTag, User, Use
     [("John", "Doe", "John Doe"), ("John", "", "John"), ("", "Doe", "Doe"), ("", "", "RFID001"), (" ", " ", "RFID001")],
 )
 def test_a_user_is_shown_by_name_or_else_by_tag(name: str, surname: str, expected: str) -> None:
-    """data-files.md, meter_data_log.json: userName is what people read; a row may have no name."""
+    """docs/files.md, meter_data_log.json: userName is what people read; a row may have no name."""
     user = User(IdTag("RFID001"), Account("RFID001"), name, surname, Wh(1000))
 
     assert user.full_name == expected
 
 
 def test_a_row_of_users_says_nothing_more_than_it_must() -> None:
-    """data-files.md: blocked, expiry_date are optional columns."""
+    """docs/files.md: blocked, expiry_date are optional columns."""
     user = User(IdTag("RFID001"), Account("flat 4"), "John", "Doe", None, expiry_date=date(2025, 1, 31))
 
     assert (user.blocked, user.quota, user.expiry_date) == (False, None, date(2025, 1, 31))

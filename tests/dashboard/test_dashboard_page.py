@@ -158,7 +158,7 @@ def test_a_file_that_becomes_corrupt_keeps_its_last_good_figures(folder: SiteFol
 
 
 def test_a_stopped_server_is_one_red_bar_and_no_alarm_per_charger(folder: SiteFolder, run_app: RunApp) -> None:
-    """The prototype painted 40 of 40 chargers offline."""
+    """One cause, one alarm: not forty chargers painted offline."""
     folder.write_five()
     alert = {"id": "1", "kind": "charger_offline", "text": "CP_02 is offline", "charger_id": "CP_02"}
     folder.write_server(time=stamp(datetime.now(UTC) - timedelta(hours=3)), alerts=[alert])

@@ -71,7 +71,7 @@ def test_a_small_quota_is_used_up_by_one_percent() -> None:
 
 
 def test_rows_of_one_account_share_quota_and_usage_and_count_once() -> None:
-    """data-files.md, users1.csv, `account`."""
+    """docs/files.md, users1.csv, `account`."""
     lines = lines_by_card([row("A", account="team"), row("B", account="team")], {"A": 100_000, "B": 40_000})
 
     assert [(line.used, line.left) for line in lines.values()] == [(140_000, 10_000)] * 2

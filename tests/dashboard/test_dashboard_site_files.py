@@ -86,7 +86,7 @@ def test_a_missing_file_is_empty_unless_it_keeps(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of 680 live runs of the prototype met a file rewritten in place."""
+    """Not every program that writes into the folder replaces its files as a whole."""
     path = tmp_path / "a"
     path.write_text("1")
     files = LatestFiles(tmp_path)

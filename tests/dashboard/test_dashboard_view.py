@@ -49,7 +49,7 @@ def only_card(site: Site, state: ServerState = ServerState.RUNNING) -> view.Card
 def test_a_status_older_than_30_s_means_that_the_server_does_not_run(
     server: ServerStatus | None, state: ServerState
 ) -> None:
-    """data-files.md, server_status.json."""
+    """docs/files.md, server_status.json."""
     assert view.server_state(server, NOW) is state
 
 

@@ -6,7 +6,7 @@ from simulator import EVLINK, LIVOLTEK, Behaviour
 
 
 async def test_a_livoltek_session_is_shown_while_it_runs(site: SiteFactory) -> None:
-    """active_transactions.json: registers in kWh, power a tenth of what is told (data-files.md; rules 3 and 6)."""
+    """active_transactions.json: registers in kWh, power a tenth of what is told (docs/files.md; rules 3 and 6)."""
     here = await site()
     livoltek = await here.plug("LIVOLTEK_01", LIVOLTEK)
 
@@ -76,7 +76,7 @@ async def test_a_livoltek_session_is_booked_to_the_wh(site: SiteFactory) -> None
 
 
 async def test_the_meter_log_holds_what_a_livoltek_said(site: SiteFactory) -> None:
-    """meter_data_log.json: seven fields, register in kWh, true power, the frequency as reported (data-files.md)."""
+    """meter_data_log.json: seven fields, register in kWh, true power, the frequency as reported (docs/files.md)."""
     here = await site()
     livoltek = await here.plug("LIVOLTEK_01", LIVOLTEK)
 
@@ -185,7 +185,7 @@ async def test_a_month_of_sessions_adds_up(site: SiteFactory) -> None:
 
 
 async def test_a_charge_point_that_is_gone_is_offline(site: SiteFactory) -> None:
-    """charger_status.json: Offline after the connection ended, what it delivered stays (data-files.md)."""
+    """charger_status.json: Offline after the connection ended, what it delivered stays (docs/files.md)."""
     here = await site()
     evlink = await here.plug("SCHNEIDER/EVlinkProAC", EVLINK)
     await evlink.plug_in_and_swipe(1, "RFID001", 12_000)
@@ -204,7 +204,7 @@ async def test_a_charge_point_that_is_gone_is_offline(site: SiteFactory) -> None
 
 
 async def test_the_meter_log_never_grows_beyond_500(site: SiteFactory) -> None:
-    """Of 700 readings the newest 500 stay, oldest first, also over a restart (data-files.md)."""
+    """Of 700 readings the newest 500 stay, oldest first, also over a restart (docs/files.md)."""
     here = await site()
     raw = await here.connect()
     transaction, _ = await raw.start(ago_s=700)

@@ -55,14 +55,14 @@ def keys(values: dict[str, str], readonly: tuple[str, ...] = ()) -> tuple[Config
     ],
 )
 def test_only_what_is_not_right_is_set(key: str, value: str, wanted: str | None) -> None:
-    """Rule 27; quota control needs the register, sampled often enough, and a line that is known to be alive (O13)."""
+    """Rule 27; quota control needs the register, sampled often enough, and a line that is known to be alive."""
     expected = [] if wanted is None else [(key, wanted)]
 
     assert changes_to(keys({**RIGHT, key: value}), WANTED) == expected
 
 
 def test_what_is_not_listed_or_read_only_is_not_written() -> None:
-    """ABB and Growatt crash on unlisted keys (charger-quirks section 7)."""
+    """ABB and Growatt crash on unlisted keys."""
     wrong = {INTERVAL_KEY: "0", SAMPLED_KEY: "", PING_KEY: "0"}
 
     assert changes_to((), WANTED) == []

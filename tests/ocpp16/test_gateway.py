@@ -127,7 +127,7 @@ async def test_nobody_is_admitted_while_nothing_can_be_stored(listen: Listen) ->
 
 
 async def test_pings_can_be_switched_off_for_one_charge_point(listen: Listen, central: RecordingCentral) -> None:
-    """EN+ and Phoenix never answer a ping (charger-quirks section 9)."""
+    """EN+ and Phoenix never answer a ping."""
     gateway = await listen(ping_interval_s=0.02, ping_timeout_s=0.05, ping_of=lambda one: one != "QUIET")
     pinged, quiet = await Charger.dial(gateway.port, "/CP1"), await Charger.dial(gateway.port, "/QUIET")
     for charger in (pinged, quiet):

@@ -1,4 +1,4 @@
-"""Payloads to commands, field by field (accounting rules 2, 13, 18 to 23; charger-quirks sections 1, 2, 4, 6, 8)."""
+"""Payloads to commands, field by field (accounting rules 2, 13, 18 to 23)."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -196,7 +196,7 @@ def test_the_raw_stamp_is_kept() -> None:
 
 
 def test_a_boot_has_no_length_checks_and_a_serial_from_either_field() -> None:
-    """Schneider's serials have 33 characters (charger-quirks section 7)."""
+    """Schneider's serials have 33 characters."""
     boot = translate.boot_notification(
         "CP1",
         AT,

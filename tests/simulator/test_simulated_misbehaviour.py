@@ -51,7 +51,7 @@ async def test_messages_are_doubled_or_left_out(
 async def test_samples_carry_a_wrong_transaction_id(
     central: Any, plug: Any, clock: ManualClock, wrong_id: object
 ) -> None:
-    """Also one that is outside the schema (charger-quirks.md §4)."""
+    """Also one that is outside the schema."""
     await run_session(await plug(behaviour=Behaviour(wrong_transaction_id=wrong_id)), clock)
 
     assert [sample["transactionId"] for sample in central.payloads("MeterValues")] == [wrong_id] * 2
@@ -65,7 +65,7 @@ async def test_samples_can_lack_the_transaction_id(central: Any, plug: Any, cloc
 
 
 async def test_a_stop_can_carry_minus_1(central: Any, plug: Any, clock: ManualClock) -> None:
-    """KEBA P30 and others (charger-quirks.md §4)."""
+    """KEBA P30 and others."""
     await run_session(await plug(behaviour=Behaviour(stop_transaction_id=-1)), clock)
 
     assert central.payloads("StopTransaction")[0]["transactionId"] == -1
@@ -82,7 +82,7 @@ async def test_a_stop_can_carry_minus_1(central: Any, plug: Any, clock: ManualCl
 async def test_stamps_are_as_bad_as_the_clock(
     central: Any, plug: Any, clock: ManualClock, behaviour: Behaviour, stamp: str
 ) -> None:
-    """1970 without a clock, local time without an offset, else UTC (charger-quirks.md §6)."""
+    """1970 without a clock, local time without an offset, else UTC."""
     await run_session(await plug(behaviour=behaviour), clock)
 
     assert central.payloads("StartTransaction")[0]["timestamp"] == stamp
@@ -115,7 +115,7 @@ async def test_a_meter_fault_shows_in_the_samples(central: Any, plug: Any, clock
 async def test_a_remote_stop_is_not_obeyed(
     central: Any, plug: Any, clock: ManualClock, behaviour: Behaviour, status: str
 ) -> None:
-    """Whatever the answer, energy flows on (charger-quirks.md §10)."""
+    """Whatever the answer, energy flows on."""
     charge_point = await plug(behaviour=behaviour)
     session = await charge_point.plug_in_and_swipe()
 

@@ -70,7 +70,7 @@ async def test_a_refused_start_ends_as_deauthorized_without_energy(central: Any,
 
 
 async def test_a_refused_driver_who_charges_on_takes_energy(central: Any, plug: Any, clock: ManualClock) -> None:
-    """The behaviour says otherwise: charging goes on (charger-quirks.md §4)."""
+    """The behaviour says otherwise: charging goes on."""
     central.refused_tags["START1"] = "Blocked"
     charge_point = await plug(behaviour=Behaviour(charge_after_refusal=True))
 

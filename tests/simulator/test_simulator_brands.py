@@ -14,7 +14,7 @@ def values_of(frame: Any) -> dict[str, tuple[str, str]]:
 async def test_livoltek_counts_whole_kwh_from_0_and_reports_ten_times_the_power(
     central: Any, plug: Any, clock: ManualClock
 ) -> None:
-    """Session register in kWh, a sample each 32 s, 10.4 kW reported as 104 000 W, 50.0 Hz (peers.md §1)."""
+    """Session register in kWh, a sample each 32 s, 10.4 kW reported as 104 000 W, 50.0 Hz."""
     charge_point = await plug("LIVOLTEK_01", LIVOLTEK)
 
     session = await charge_point.plug_in_and_swipe(1, "RFID001", 10_400)
@@ -53,7 +53,7 @@ async def test_livoltek_starts_its_second_session_at_0_again(central: Any, plug:
 async def test_evlink_counts_wh_over_its_lifetime_and_reports_no_power(
     central: Any, plug: Any, clock: ManualClock
 ) -> None:
-    """793 477 Wh at the start, 179 Wh a minute, power 0.0, a slash in the id, JSON over several lines (peers.md §1)."""
+    """793 477 Wh at the start, 179 Wh a minute, power 0.0, a slash in the id, JSON over several lines."""
     charge_point = await plug("SCHNEIDER/EVlinkProAC", EVLINK)
 
     await charge_point.plug_in_and_swipe(1, "RFID001", 10_740)

@@ -46,7 +46,7 @@ def test_the_content_is_replaced(path: Path, is_synced: bool) -> None:
 
 
 def test_the_mode_is_0640_whatever_the_umask(path: Path, umask: int) -> None:
-    """The dashboard may run as another user of the same group; others see nothing (data-files)."""
+    """The dashboard may run as another user of the same group; others see nothing (docs/files.md)."""
     replace_file(path, b"one", is_synced=False)
 
     assert mode(path) == 0o640

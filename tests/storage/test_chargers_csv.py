@@ -1,4 +1,4 @@
-"""`storage.chargers_csv`: what the administrator says of each charge point (data-files.md)."""
+"""`storage.chargers_csv`: what the administrator says of each charge point (docs/files.md)."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""`storage.csv_text`: the bytes of a table that people edit become rows of text (faults-and-threats F8)."""
+"""`storage.csv_text`: the bytes of a table that people edit become rows of text (F8)."""
 
 from decimal import Decimal
 

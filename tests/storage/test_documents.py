@@ -1,4 +1,4 @@
-"""`storage.documents`: the published files, exactly in their formats (data-files, a public interface)."""
+"""`storage.documents`: the published files, exactly in their formats (docs/files.md, a public interface)."""
 
 import json
 from dataclasses import replace
@@ -138,7 +138,7 @@ def users(**fields: Any) -> ch.PutUsers:
 
 
 def test_energy_usage_has_the_kwh_of_each_tag_in_the_month() -> None:
-    """The example of data-files, to the byte."""
+    """The example of docs/files.md, to the byte."""
     made = site(
         booking(1, 85_500),
         booking(2, 120_300, id_tag=IdTag("RFID002")),
@@ -152,7 +152,7 @@ def test_energy_usage_has_the_kwh_of_each_tag_in_the_month() -> None:
 
 
 def test_active_transactions_show_the_running_sessions() -> None:
-    """The fixed keys with their units, and what this project added (data-files)."""
+    """The fixed keys with their units, and what this project added (docs/files.md)."""
     made = site(users(), ch.PutTransaction(transaction(flow_w=None)), ch.PutChargePoint(charge_point()))
 
     assert json.loads(documents.active_transactions(made, NOW)) == {
@@ -174,7 +174,7 @@ def test_active_transactions_show_the_running_sessions() -> None:
 
 
 def test_the_forecast_is_when_the_stop_will_be_sent() -> None:
-    """Time or null (data-files)."""
+    """Time or null (docs/files.md)."""
     made = site(users(), ch.PutTransaction(transaction()), ch.PutChargePoint(charge_point()))
     (user,) = made.users.users.values()
     expected = stop_time(made, made.transactions[1234567890], user, NOW)
@@ -216,7 +216,7 @@ STATES: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("state", "fields", "status"), STATES)
 def test_the_state_is_the_word_that_matters_most(state: str, fields: dict[str, Any], status: str) -> None:
-    """charging, stopping, over_quota, stale … (data-files)."""
+    """charging, stopping, over_quota, stale … (docs/files.md)."""
     connectors = (Connector(1, status, "NoError", "", START), Connector(2, "SuspendedEVSE", "NoError", "", START))
     made = site(
         ch.PutTransaction(transaction(**fields)),
@@ -234,7 +234,7 @@ def test_a_forecast_that_has_passed_is_now() -> None:
 
 
 def test_charger_status_shows_every_charge_point() -> None:
-    """The fixed keys with their units, and what this project added (data-files)."""
+    """The fixed keys with their units, and what this project added (docs/files.md)."""
     made = site(
         ch.PutChargePoint(charge_point()),
         ch.PutSeen("LIVOLTEK_01", NOW + timedelta(seconds=3), NOW),
@@ -321,7 +321,7 @@ def test_connector_0_alone_speaks_for_the_charge_point() -> None:
 
 
 def test_the_meter_log_shows_readings_with_their_fixed_keys() -> None:
-    """The example of data-files; one reading to a line."""
+    """The example of docs/files.md; one reading to a line."""
     made = site(reading(1), reading(2, full_name="", frequency_hz=None), ch.PutChargers(()))
     content = documents.meter_data_log(made)
     first, second = json.loads(content)

@@ -1,4 +1,4 @@
-"""`storage.hand_edits`: an edit of energy_usage.json between a clean stop and a start (faults-and-threats F10)."""
+"""`storage.hand_edits`: an edit of energy_usage.json between a clean stop and a start (F10)."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""`storage.imported_files`: a site that moves over keeps its state (architecture.md, Storage; data-files.md)."""
+"""`storage.imported_files`: a site that moves over keeps its state (docs/architecture.md, Storage; docs/files.md)."""
 
 import asyncio
 import json
@@ -14,7 +14,8 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Moment
 from ocpp_server.core.records import Admission, AuthorizationStatus, BookingKind, NoteKind, Transaction
-from ocpp_server.core.register import observe, settle
+from ocpp_server.core.register import observe
+from ocpp_server.core.settlement import settle
 from ocpp_server.core.site import Site, apply
 from ocpp_server.storage import documents
 from ocpp_server.storage.errors import ImportFileError
@@ -77,7 +78,7 @@ def test_a_folder_without_files_gives_no_changes(tmp_path: Path) -> None:
 
 
 def test_the_example_files_are_taken_over(tmp_path: Path) -> None:
-    """The five formats of reference/001 word by word."""
+    """The five formats of docs/files.md word by word."""
     write(tmp_path, "energy_usage", {"RFID001": 85.5, "RFID002": 120.3})
     write(tmp_path, "active_transactions", {"1234567890": SESSION})
     write(tmp_path, "charger_status", {"LIVOLTEK_01": CHARGER})
@@ -206,7 +207,7 @@ def test_without_energy_usage_a_session_is_booked_on_its_tag(tmp_path: Path) -> 
     [(53.09399999999994, 53_094), (85, 85_000), (0.0004, 0), (0.0005, 1), (0, None), (1e2, 100_000)],
 )
 def test_numbers_are_read_whatever_noise_they_carry(value: float, wh: int | None, tmp_path: Path) -> None:
-    """The ancestor summed floats; Wh are rounded half up."""
+    """Sums of floats have such tails; Wh are rounded half up."""
     write(tmp_path, "energy_usage", {"RFID001": value})
 
     assert imported(tmp_path).usage.get(("2025-01", "RFID001")) == (wh or None)  # type: ignore[call-overload]
@@ -282,7 +283,7 @@ def test_readings_keep_the_id_they_were_forwarded_under(tmp_path: Path) -> None:
 
 
 def test_of_a_grown_meter_log_the_newest_500_are_taken(tmp_path: Path) -> None:
-    """The ancestor's file had grown to 5 MB."""
+    """Files of 5 MB were seen."""
     write(tmp_path, "meter_data_log", [{**READING, "ID": str(number)} for number in range(700)])
     readings = imported(tmp_path).readings
 
@@ -318,7 +319,7 @@ def test_a_reading_by_a_charger_s_name_belongs_to_the_charger(tmp_path: Path) ->
     ],
 )
 def test_a_file_that_cannot_be_read_refuses_the_import(name: str, content: str, message: str, tmp_path: Path) -> None:
-    """With file, line and column: somebody has to mend it or move it away (faults-and-threats F6)."""
+    """With file, line and column: somebody has to mend it or move it away (F6)."""
     write(tmp_path, name, content)
 
     with pytest.raises(ImportFileError) as caught:

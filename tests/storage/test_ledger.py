@@ -1,4 +1,4 @@
-"""`storage.ledger`: what must hold whatever happens to the process or the disk (faults-and-threats F1 to F7, F24)."""
+"""`storage.ledger`: what must hold whatever happens to the process or the disk (F1 to F7, F24)."""
 
 import asyncio
 import logging
@@ -95,7 +95,7 @@ def test_a_record_is_the_same_after_the_ledger(kind: Any, data: st.DataObject) -
 
 
 def test_only_the_server_may_read_it(open_ledger: Open, tmp_path: Path) -> None:
-    """Mode 0600 for the ledger, its log and its lock; users' names are in there (faults-and-threats T23)."""
+    """Mode 0600 for the ledger, its log and its lock; users' names are in there (T23)."""
     commit(open_ledger(), group(1))
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
 
@@ -104,7 +104,7 @@ def test_only_the_server_may_read_it(open_ledger: Open, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["ledger.db", "ledger.db-wal", "ledger.lock"])
 def test_a_link_in_its_place_is_refused(name: str, open_ledger: Open, tmp_path: Path) -> None:
-    """A planted link must not lead the server to write elsewhere (faults-and-threats T23)."""
+    """A planted link must not lead the server to write elsewhere (T23)."""
     target = tmp_path / "elsewhere"
     (tmp_path / name).symlink_to(target)
 
@@ -114,7 +114,7 @@ def test_a_link_in_its_place_is_refused(name: str, open_ledger: Open, tmp_path: 
 
 
 def test_a_second_server_on_the_folder_is_refused_with_the_pid_of_the_first(open_ledger: Open) -> None:
-    """Two writers would give the same transactionId twice (faults-and-threats F24)."""
+    """Two writers would give the same transactionId twice (F24)."""
     open_ledger()
 
     with pytest.raises(LedgerInUseError, match=rf"another server runs .* pid {os.getpid()}: stop it first"):
@@ -195,7 +195,7 @@ def test_it_is_new_until_the_first_commit(open_ledger: Open) -> None:
 
 
 def test_the_mark_of_an_orderly_stop_stands_until_the_next_commit(open_ledger: Open) -> None:
-    """A hand edit that was found but not booked yet is found again (faults-and-threats F10)."""
+    """A hand edit that was found but not booked yet is found again (F10)."""
     ledger = open_ledger()
     commit(ledger, group(1))
     ledger.mark_clean({"energy_usage.json": "abc"})
@@ -237,7 +237,7 @@ def test_it_tells_when_it_was_last_written(open_ledger: Open, path: Path) -> Non
 
 @pytest.mark.parametrize("acknowledged", [1, 7, 40])
 def test_after_a_kill_a_prefix_of_whole_groups_is_there(acknowledged: int, open_ledger: Open, path: Path) -> None:
-    """No acknowledged Wh is lost, none is doubled, no group is there by half (faults-and-threats F1)."""
+    """No acknowledged Wh is lost, none is doubled, no group is there by half (F1)."""
     with subprocess.Popen([sys.executable, CHILD, path], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for line in child.stdout:
@@ -259,7 +259,7 @@ def test_after_a_kill_a_prefix_of_whole_groups_is_there(acknowledged: int, open_
 
 
 def test_after_an_error_of_the_disk_the_ledger_is_not_written_again(open_ledger: Open, path: Path) -> None:
-    """What fsync lost it does not report twice (faults-and-threats F4); what was acknowledged is there."""
+    """What fsync lost it does not report twice (F4); what was acknowledged is there."""
     done = subprocess.run(
         [sys.executable, CHILD, path, "200000"], capture_output=True, text=True, timeout=50, check=True
     )
@@ -287,7 +287,7 @@ def test_a_group_that_cannot_be_written_leaves_no_trace(open_ledger: Open) -> No
 
 
 def test_after_an_unclean_end_the_log_is_taken_in(open_ledger: Open, path: Path) -> None:
-    """It is merged and emptied before anything is read (faults-and-threats F2)."""
+    """It is merged and emptied before anything is read (F2)."""
     commit(open_ledger(), group(1), group(2))
     copy = crashed_copy(path, path.parent / "after the power cut")
     ledger = open_ledger(copy)
@@ -329,7 +329,7 @@ def test_a_damaged_ledger_without_a_backup_says_so(open_ledger: Open, path: Path
 
 
 def test_damage_that_only_a_check_finds_stops_the_start_after_a_crash(open_ledger: Open, path: Path) -> None:
-    """A page missing at the end need not be in the way of the first reader (faults-and-threats F7)."""
+    """A page missing at the end need not be in the way of the first reader (F7)."""
     commit(open_ledger(), *[group(number) for number in range(1, 30)])
     copy = crashed_copy(path, path.parent / "after the power cut")
     with closing(sqlite3.connect(copy)) as connection:
@@ -374,7 +374,7 @@ def test_a_document_that_cannot_be_read_stops_the_start(open_ledger: Open, path:
 
 
 def test_a_backup_taken_while_it_is_written_is_a_whole_ledger(open_ledger: Open, path: Path) -> None:
-    """SQLite's backup API: a tar of a live log is no backup (architecture.md)."""
+    """SQLite's backup API: a tar of a live log is no backup (docs/architecture.md)."""
     ledger = open_ledger()
     target = path.parent / "backup" / "ledger.db"
     commit(ledger, group(1))
@@ -459,7 +459,7 @@ def test_a_tag_that_sqlite_cannot_write_as_text_is_stored(open_ledger: Open) -> 
 def test_a_reserve_is_held_back_and_given_up_when_the_disk_is_full(
     open_ledger: Open, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With it the server can start on a full disk and say so (faults-and-threats F3)."""
+    """With it the server can start on a full disk and say so (F3)."""
     caplog.set_level(logging.ERROR)
     reserve = path.with_name("reserve.bin")
     open_ledger(reserve_bytes=1_000_000).close()
@@ -477,7 +477,7 @@ def test_a_reserve_is_held_back_and_given_up_when_the_disk_is_full(
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_in_words(tmp_path: Path) -> None:
-    """The person reads why, and no traceback (faults-and-threats F5)."""
+    """The person reads why, and no traceback (F5)."""
     ledger = Ledger(tmp_path / "missing" / "ledger.db", POLICY, NOW, reserve_bytes=0)
 
     with pytest.raises(LedgerError, match="cannot be opened: No such file or directory"):

@@ -1,4 +1,4 @@
-"""`storage.sessions_csv`: one row per finished session, for people and spreadsheets (data-files, T18)."""
+"""`storage.sessions_csv`: one row per finished session, for people and spreadsheets (docs/files.md, T18)."""
 
 import csv
 import io

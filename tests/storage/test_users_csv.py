@@ -1,4 +1,4 @@
-"""`storage.users_csv`: users1.csv as people and spreadsheets write it (data-files.md, faults-and-threats F8)."""
+"""`storage.users_csv`: users1.csv as people and spreadsheets write it (docs/files.md, F8)."""
 
 import csv
 import io

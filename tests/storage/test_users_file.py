@@ -1,4 +1,4 @@
-"""`storage.users_file`: which table of users is in force (faults-and-threats F8, F9)."""
+"""`storage.users_file`: which table of users is in force (F8, F9)."""
 
 import pytest
 
@@ -154,7 +154,7 @@ async def test_the_hold_ends_when_the_users_are_back() -> None:
 
 
 async def test_what_the_site_could_not_take_over_is_not_in_force() -> None:
-    """A failed commit is raised, and the same file can be offered again (style rule 19)."""
+    """A failed commit is raised, and the same file can be offered again."""
     site = Site()
     file = users_file(site, table("A"))
     site.is_broken = True

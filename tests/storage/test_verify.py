@@ -1,4 +1,4 @@
-"""`storage.verify`: equality of bookings, totals, transactions and files, to the Wh (architecture.md, Storage)."""
+"""`storage.verify`: equality of bookings, totals, transactions and files, to the Wh (docs/architecture.md, Storage)."""
 
 import asyncio
 import sqlite3

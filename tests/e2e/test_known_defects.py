@@ -1,4 +1,4 @@
-"""The sixteen defects of the ancestor (docs of the peers, B1 to B16), one test each: none of them is here."""
+"""Sixteen defects known from the field (B1 to B16 in docs/faults.md), one test each: none of them is here."""
 
 import asyncio
 import json

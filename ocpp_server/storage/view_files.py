@@ -1,0 +1,115 @@
+"""The views as files: each is replaced when it differs from what is there, and an edit of one is set aside.
+
+It owns what was last put into each file, whether that is durable, and how the file looked to the file system then.
+Which views there are, what is in them and when they are due is the publisher's.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from ocpp_server.storage.atomic_file import replace_file, sync_file
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What we last put into a file: its digest, and how the file looked to the file system then.
+
+    A blank digest: the file is ours, but must be written again.
+    """
+
+    digest: str
+    identity: tuple[int, int, int]
+    is_synced: bool
+
+
+class ViewFiles:
+    """The files of a data folder that a server writes. `now` gives the time for the name of an edit that is kept."""
+
+    def __init__(self, data_dir: Path, now: Callable[[], datetime]) -> None:
+        self._data_dir = data_dir
+        self._now = now
+        self._written: dict[Path, _Written] = {}
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file as last written, by name: a later difference is a hand edit."""
+        written = list(self._written.items())
+        return {str(path.relative_to(self._data_dir)): entry.digest for path, entry in written}
+
+    def write(self, views: Sequence[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
+        """Put each view into its file, unless it is there; gives what failed. Blocks: for one thread at a time.
+
+        `is_synced`: durably, and so what was written without fsync since the last time.
+        """
+        failures: dict[Path, OSError] = {}
+        for path, content in views:
+            try:
+                self._write(path, content, is_synced=is_synced)
+            except OSError as failure:
+                failures[path] = failure
+        if is_synced:
+            failures |= self._sync_rest()
+        return failures
+
+    def _sync_rest(self) -> dict[Path, OSError]:
+        failures: dict[Path, OSError] = {}
+        loose = [path for path, written in self._written.items() if not written.is_synced]
+        for path in loose:
+            try:
+                sync_file(path)
+                self._written[path] = replace(self._written[path], is_synced=True)
+            except OSError as failure:  # a second fsync would succeed and prove nothing: a new file is needed
+                self._written[path] = replace(self._written[path], digest="")
+                failures[path] = failure
+        return failures
+
+    def _write(self, path: Path, content: bytes, *, is_synced: bool) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        before = self._written.get(path)
+        identity = _identity(path)
+        is_untouched = before is not None and before.identity == identity
+        if before is not None and is_untouched and before.digest == digest:
+            return
+        if before is not None and identity is not None and not is_untouched:
+            self._set_aside(path)
+            identity = None
+        if path.parent != self._data_dir:
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+        try:
+            replace_file(path, content, is_synced=is_synced)
+        except OSError:
+            if _identity(path) != identity:  # it is in place, but perhaps not durable
+                self._note_written(path, "", is_synced=False)
+            raise
+        self._note_written(path, digest, is_synced=is_synced)
+
+    def _note_written(self, path: Path, digest: str, *, is_synced: bool) -> None:
+        identity = _identity(path)
+        if identity is not None:
+            self._written[path] = _Written(digest, identity, is_synced)
+
+    def _set_aside(self, path: Path) -> None:
+        """Somebody edited a view while the server runs: keep the edit, an editor's old copy must not take back use."""
+        name = f"{path.name}.set-aside-{self._now():%Y%m%dT%H%M%SZ}"
+        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        kept = next(target for target in map(path.with_name, names) if _identity(target) is None)
+        path.rename(kept)
+        log.warning(
+            "[QUOTA] edit set aside file=%s hint=%s",
+            kept.name,
+            "book a correction instead: python -m ocpp_server adjust TAG KWH --reason TEXT",
+        )
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        seen = path.lstat()
+    except FileNotFoundError:
+        return None
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
