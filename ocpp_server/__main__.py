@@ -4,6 +4,7 @@ Exit code 2: the settings or the machine are not as they must be, with one sente
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 
@@ -74,7 +75,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
 
 def main() -> int:
     """Reads the settings and runs the subcommand that was asked for; gives the exit code."""
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_args(_with_decimal_points(sys.argv[1:]))
     try:
         settings = load_settings(ENV_FILE)
     except SettingsError as error:
@@ -83,13 +84,18 @@ def main() -> int:
     return SUBCOMMANDS[arguments.subcommand](settings, arguments)
 
 
+def _with_decimal_points(arguments: list[str]) -> list[str]:
+    """`-1,25` as `-1.25`: argparse would take it for an option."""
+    return [text.replace(",", ".") if re.fullmatch(r"-\d*,\d+", text) else text for text in arguments]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ocpp_server")
     subparsers = parser.add_subparsers(dest="subcommand", required=True)
     parsers = {name: subparsers.add_parser(name, help=act.__doc__) for name, act in SUBCOMMANDS.items()}
     adjusting = parsers["adjust"]
     adjusting.add_argument("id_tag", metavar="TAG", help="the card, as in users1.csv")
-    adjusting.add_argument("kwh", metavar="KWH", help="kWh to add to what was used; negative gives back (-- -1.5)")
+    adjusting.add_argument("kwh", metavar="KWH", help="kWh to add to what was used; negative gives back")
     adjusting.add_argument("--reason", required=True, help="why; it stays in the books")
     adjusting.add_argument("--by", default="command line", help="who")
     return parser

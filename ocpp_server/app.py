@@ -165,16 +165,21 @@ async def _wired(settings: Settings, clock: Clock, ledger: Ledger) -> AsyncItera
     except (StorageError, OSError) as error:
         raise StartError(str(error)) from error
     parts = _Parts(settings, clock, ledger, central)
+    refusal: StartError | None = None
     async with asyncio.TaskGroup() as group:
         committing = group.create_task(central.run(), name="commit")
         await parts.before_listening()
         loops = parts.start_loops(group)
         async with AsyncExitStack() as sockets:
-            api = ControlApi(central, clock, token).listening(settings.api_host, settings.api_port)
-            api_port = await _open(sockets, api, settings, "api")
-            await _open(sockets, parts.gateway.listening(), settings, "ocpp")
-            log.info("[CONNECT] listening host=%s port=%d", settings.ocpp_host, parts.gateway.port)
-            yield RunningServer(central, parts.gateway, parts.gateway.port, api_port)
+            try:
+                api = ControlApi(central, clock, token).listening(settings.api_host, settings.api_port)
+                api_port = await _open(sockets, api, settings, "api")
+                await _open(sockets, parts.gateway.listening(), settings, "ocpp")
+            except StartError as error:
+                refusal = error  # an orderly end all the same: what a person edits after it counts
+            else:
+                log.info("[CONNECT] listening host=%s port=%d", settings.ocpp_host, parts.gateway.port)
+                yield RunningServer(central, parts.gateway, parts.gateway.port, api_port)
         for loop in loops:
             loop.cancel()
         await asyncio.wait(loops)
@@ -182,6 +187,8 @@ async def _wired(settings: Settings, clock: Clock, ledger: Ledger) -> AsyncItera
         committing.cancel()
     await parts.publisher.publish(is_final=True)
     ledger.mark_clean(parts.publisher.digests())
+    if refusal is not None:
+        raise refusal
     log.info("[CONNECT] stopped")
 
 
@@ -218,19 +225,10 @@ def main(settings: Settings) -> int:
     except StartError as error:
         print(f"evquota cannot start: {error}", file=sys.stderr)
         return 2
-    except BaseExceptionGroup as failures:
-        refusals, rest = failures.split(StartError)
-        if rest is None and refusals is not None:
-            print(f"evquota cannot start: {_first(refusals)}", file=sys.stderr)
-            return 2
-        log.critical("[STATUS] the server failed and ends", exc_info=failures)
+    except Exception as failure:
+        log.critical("[STATUS] the server failed and ends", exc_info=failure)
         return 1
     return 0
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    failure = failures.exceptions[0]
-    return _first(failure) if isinstance(failure, BaseExceptionGroup) else failure
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

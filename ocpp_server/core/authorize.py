@@ -1,11 +1,11 @@
 """May this tag charge here and now (rules 13 to 17)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ocpp_server.core.commands import Authorize, Authorized, IdTagInfo
 from ocpp_server.core.draft import Decision, Draft
+from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.quota import allowance, find_user, is_expired, sessions_of
 from ocpp_server.core.records import Admission, AuthorizationStatus, ChargePoint, NoteKind
 from ocpp_server.core.site import Site

@@ -3,10 +3,10 @@
 A store keeps each kind with one statement. `site.apply` is the only place that carries them out in memory.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, Booking, ChargePoint, Note, Reading, RefusedTag, Transaction
 from ocpp_server.core.users import ChargerRow, UserTable

@@ -4,11 +4,11 @@
 number): units are decided in the core.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.meter import MeterValue
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import AuthorizationStatus, NoteKind

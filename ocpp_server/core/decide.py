@@ -1,6 +1,5 @@
 """The one entrance to the rules: a command and the state of the site in, a decision out."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -8,6 +7,7 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.authorize import authorize
 from ocpp_server.core.draft import Decision, Draft
+from ocpp_server.core.frozen import replace
 from ocpp_server.core.meter_values import meter_values
 from ocpp_server.core.period import CLOCK_TOLERANCE, Gap, parse_timestamp, split_by_hour
 from ocpp_server.core.quota import WARNINGS, account_of, open_month, warning_id

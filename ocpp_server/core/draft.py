@@ -4,13 +4,13 @@ A draft reads the site and never alters it; numbers of new entries go on from th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core.commands import Reply
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.frozen import dataclass, replace
 from ocpp_server.core.period import Month, Slice, month_start, next_month, split_by_hour
 from ocpp_server.core.records import (
     Booking,

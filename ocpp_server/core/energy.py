@@ -3,10 +3,11 @@
 What a charge point means by its numbers is data (`brands.toml`), read elsewhere; here are only the rules.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import NewType
+
+from ocpp_server.core.frozen import dataclass
 
 Wh = NewType("Wh", int)
 """Energy is an integer number of watt-hours everywhere inside; kWh exists at the edge only."""

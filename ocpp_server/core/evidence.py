@@ -3,9 +3,9 @@
 Here is also what follows from it: how much a connector can deliver, and which power is believed.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 
+from ocpp_server.core.frozen import replace
 from ocpp_server.core.meter import MeterSample
 from ocpp_server.core.period import CLOCK_TOLERANCE, Moment
 from ocpp_server.core.records import ChargePoint, Transaction

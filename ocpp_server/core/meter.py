@@ -3,13 +3,13 @@
 Nothing here knows of transactions: a MeterValue goes in, the register candidates and the power come out.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeVar
 
 from ocpp_server.core.energy import BrandProfile, Wh, parse_number, sample_energy, sample_power
+from ocpp_server.core.frozen import dataclass
 
 REGISTER = "energy.active.import.register"
 INTERVAL = "energy.active.import.interval"
@@ -57,17 +57,28 @@ class MeterSample:
     """What could not be read, in words: an anomaly to note, never a zero."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What the labels of a sampled value make of it."""
+
+    measurand: str
+    phase: str | None
+    """Blank for a total, None for what is no phase."""
+    is_of_begin: bool
+    is_at_outlet: bool
+    is_signed: bool
+
+
 def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSample:
     """Choose register, power and frequency of one MeterValue by rules 2, 3 and 6."""
     skipped: list[str] = []
-    by_measurand: dict[str, list[SampledValue]] = defaultdict(list)
+    by_measurand: dict[str, list[tuple[_Role, SampledValue]]] = {}
     for sampled in meter_value.sampled_values:
-        if sampled.location and _folded(sampled.location) not in ("", "outlet"):
-            continue
-        if sampled.format and _folded(sampled.format) == "signeddata":
+        role = _role(sampled.measurand, sampled.context, sampled.phase, sampled.location, sampled.format)
+        if role.is_signed:
             skipped.append("signed data")
-            continue
-        by_measurand[_folded(sampled.measurand) or REGISTER].append(sampled)
+        elif role.is_at_outlet:
+            by_measurand.setdefault(role.measurand, []).append((role, sampled))
 
     def energy(sampled: SampledValue) -> Wh | None:
         number = parse_number(sampled.value)
@@ -79,13 +90,13 @@ def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSam
         watt = None if number is None else sample_power(number, sampled.unit)
         return _non_negative(watt, sampled, skipped)
 
-    registers = _totals(_live(by_measurand.get(REGISTER, ())), energy)
-    intervals = _totals(_live(by_measurand.get(INTERVAL, ())), energy)
-    powers = _totals(_live(by_measurand.get(POWER, ())), power)
-    frequencies = [parse_number(sampled.value) for sampled in by_measurand.get(FREQUENCY, ())]
+    registers = _totals(by_measurand.get(REGISTER, ()), energy)
+    intervals = _totals(by_measurand.get(INTERVAL, ()), energy)
+    powers = _totals(by_measurand.get(POWER, ()), power)
+    frequencies = [parse_number(sampled.value) for _, sampled in by_measurand.get(FREQUENCY, ())]
     return MeterSample(
         timestamp=meter_value.timestamp,
-        registers=tuple(sorted({Wh(value) for value in registers}, reverse=True)),
+        registers=tuple(sorted(map(Wh, set(registers)), reverse=True)),
         interval=Wh(max(intervals)) if intervals else None,
         power_w=max(powers) if powers else None,
         frequency_hz=next((number for number in frequencies if number is not None), None),
@@ -93,32 +104,41 @@ def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSam
     )
 
 
-def _live(sampled_values: Iterable[SampledValue]) -> list[SampledValue]:
-    """Another context before Transaction.Begin: some repeat the start register in every frame (Growatt THOR)."""
-    everything = list(sampled_values)
-    if len(everything) < 2:
-        return everything
-    live = [sampled for sampled in everything if _folded(sampled.context) != "transaction.begin"]
-    return live or everything
+@lru_cache(maxsize=1024)
+def _role(
+    measurand: str | None, context: str | None, phase: str | None, location: str | None, format_: str | None
+) -> _Role:
+    """Found once: a charge point sends the same labels with each reading."""
+    is_at_outlet = _folded(location) in ("", "outlet")
+    return _Role(
+        measurand=_folded(measurand) or REGISTER,
+        phase=_PHASES.get(_folded(phase)) if _folded(phase) else "",
+        is_of_begin=_folded(context) == "transaction.begin",
+        is_at_outlet=is_at_outlet,
+        is_signed=is_at_outlet and _folded(format_) == "signeddata",
+    )
 
 
-def _totals(sampled_values: list[SampledValue], convert: Callable[[SampledValue], int | None]) -> list[int]:
+def _totals(
+    sampled_values: Sequence[tuple[_Role, SampledValue]], convert: Callable[[SampledValue], int | None]
+) -> list[int]:
     """Every value without a phase; if there is none, the sum of the phases (one phase alone is the total).
 
-    A phase that cannot be read is not zero: then the others are no total.
+    Another context before Transaction.Begin: some repeat the start register in every frame (Growatt THOR). A phase
+    that cannot be read is not zero: then the others are no total.
     """
     totals: list[int] = []
     phases: dict[str, int] = {}
     unread: set[str] = set()
-    for sampled in sampled_values:
-        phase = _folded(sampled.phase)
-        if phase and phase not in _PHASES:
+    live = [pair for pair in sampled_values if not pair[0].is_of_begin]
+    for role, sampled in live or sampled_values:
+        if role.phase is None:
             continue
         value = convert(sampled)
         if value is None:
-            unread.add(_PHASES.get(phase, ""))
-        elif phase:
-            phases[_PHASES[phase]] = max(value, phases.get(_PHASES[phase], 0))
+            unread.add(role.phase)
+        elif role.phase:
+            phases[role.phase] = max(value, phases.get(role.phase, 0))
         else:
             totals.append(value)
     if totals or not phases or unread - phases.keys() - {""}:

@@ -3,12 +3,11 @@
 Whose they are, and what they prove of their charge point, is found in `ownership.py` and `evidence.py`.
 """
 
-from dataclasses import replace
-
 from ocpp_server.core import changes as ch
 from ocpp_server.core.commands import Done, MeterValues
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.evidence import believed_power_w, learn_clock, learn_meter, max_power_w, scaled_power_w
+from ocpp_server.core.frozen import replace
 from ocpp_server.core.meter import MeterSample, MeterValue, read_meter_value
 from ocpp_server.core.ownership import owner_of
 from ocpp_server.core.period import Gap, Moment, elapsed_s, moment_of

@@ -1,11 +1,12 @@
 """Time stamps of charge points, and the months and hours of the site that energy is filed under (rules 9 to 11)."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 from zoneinfo import ZoneInfo
 
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.frozen import dataclass
 
 Month = NewType("Month", str)
 """A calendar month in the site's time zone, "YYYY-MM"."""
@@ -159,13 +160,13 @@ def split_by_hour(since: datetime, until: datetime, wh: Wh, zone: ZoneInfo) -> t
 
     A step of more than two months goes into the hours of its end: nothing is known of when it flowed.
     """
-    last = _hour(until, zone)
+    last = _hour_of(until, zone)
     if since >= last or until - since > _LONGEST_SPLIT:
         return (_slice(last, wh, zone),)
     slices: list[Slice] = []
     span = (until - since) // _MICROSECOND
     done = 0
-    hour = _hour(since, zone)
+    hour = _hour_of(since, zone)
     while hour < until:
         following = _next_hour(hour, zone)
         part = (min(following, until) - since) // _MICROSECOND
@@ -177,6 +178,12 @@ def split_by_hour(since: datetime, until: datetime, wh: Wh, zone: ZoneInfo) -> t
     return tuple(slices)
 
 
+def _hour_of(when: datetime, zone: ZoneInfo) -> datetime:
+    """As `_hour`; looked up by the quarter of an hour, which no zone's wall clock divides."""
+    return _hour(when.replace(minute=when.minute // 15 * 15, second=0, microsecond=0), zone)
+
+
+@lru_cache(maxsize=1024)
 def _hour(when: datetime, zone: ZoneInfo) -> datetime:
     """Begin of the hour by the site's wall clock (some zones are half an hour off), in UTC."""
     return when.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
@@ -189,5 +196,12 @@ def _next_hour(hour: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _slice(hour: datetime, wh: Wh, zone: ZoneInfo) -> Slice:
+    month, day = _calendar(hour, zone)
+    return Slice(hour, month, day, wh)
+
+
+@lru_cache(maxsize=1024)
+def _calendar(hour: datetime, zone: ZoneInfo) -> tuple[Month, str]:
+    """Month and day of an hour; found once, because whole sites charge in the same hours."""
     day = hour.astimezone(zone).date().isoformat()
-    return Slice(hour, Month(day[:7]), day, wh)
+    return Month(day[:7]), day

@@ -1,10 +1,10 @@
 """Who a tag is, what its account may still use, and when it will be used up (rules 12, 13, 25)."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.period import Month, month_of, month_start, next_month
 from ocpp_server.core.records import Transaction
 from ocpp_server.core.site import Site

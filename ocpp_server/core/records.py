@@ -3,12 +3,12 @@
 All are frozen; a change is a new record (see `changes`). Times are UTC, energy is Wh, power W.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from ocpp_server.core.energy import EnergyUnit, Wh
+from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.period import Gap, Month
 from ocpp_server.core.register import Register
 from ocpp_server.core.users import Account, IdTag

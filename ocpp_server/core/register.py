@@ -13,12 +13,12 @@ administrator, and the scale it leads to starts with what was booked: the doubtf
 until it is accepted. A reading below a jump, on the scale before it, shows that the jump never was.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import gcd
 from typing import TypeAlias
 
 from ocpp_server.core.energy import EnergyUnit, Wh
+from ocpp_server.core.frozen import dataclass, replace
 from ocpp_server.core.period import Moment, elapsed_s, is_not_later
 
 SLACK = Wh(1000)
@@ -174,6 +174,8 @@ def deliverable(register: Register, moment: Moment, max_power_w: int) -> float:
     """
     rate = max_power_w * TOLERANCE / 3600
     since_reading = rate * elapsed_s(register.last_moment, moment)
+    if register.increased_moment is register.last_moment:
+        return since_reading
     since_increase = rate * elapsed_s(register.increased_moment, moment)
     return max(since_reading, min(since_increase, float(_LARGEST_STEP_OF_A_REGISTER)))
 

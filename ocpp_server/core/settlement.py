@@ -3,9 +3,8 @@
 Which readings were trusted until then, and the scales that a register may live on, are `register.py`'s.
 """
 
-from dataclasses import replace
-
 from ocpp_server.core.energy import EnergyUnit, Wh
+from ocpp_server.core.frozen import replace
 from ocpp_server.core.period import Moment
 from ocpp_server.core.register import (
     SLACK,

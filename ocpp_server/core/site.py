@@ -1,13 +1,14 @@
 """The state of a site, and `apply`, the only place that alters it."""
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core.energy import BrandProfile, BrandRule, EnergyUnit, Wh, match_brand, profile_of_brand
+from ocpp_server.core.frozen import dataclass, replace
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, ChargePoint, Note, Reading, RefusedTag, Transaction
 from ocpp_server.core.users import ChargerRow, IdTag, User, UserTable

@@ -3,7 +3,6 @@
 What it ends is `succession.py`'s.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from ocpp_server.core import changes as ch
@@ -12,6 +11,7 @@ from ocpp_server.core.commands import IdTagInfo, Started, StartTransaction
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh, parse_number, to_wh
 from ocpp_server.core.evidence import learn_clock
+from ocpp_server.core.frozen import replace
 from ocpp_server.core.period import Moment, moment_of
 from ocpp_server.core.quota import account_of, find_user
 from ocpp_server.core.records import AuthorizationStatus, ChargePoint, Transaction

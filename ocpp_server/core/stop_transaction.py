@@ -1,6 +1,5 @@
 """The end of a session (rules 4, 7, 20, 22): which one a StopTransaction means, and what it settles."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from ocpp_server.core import changes as ch
@@ -9,6 +8,7 @@ from ocpp_server.core.commands import Authorized, Done, Reply, StopTransaction
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.evidence import max_power_w
+from ocpp_server.core.frozen import replace
 from ocpp_server.core.meter_values import book_samples, note_findings, timed_samples
 from ocpp_server.core.period import Gap, Moment, moment_of
 from ocpp_server.core.quota import find_user, open_month, tags_of

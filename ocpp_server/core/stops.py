@@ -5,13 +5,13 @@ the ledger until the transaction ends, and is tried again until it is obeyed.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core.authorize import access_of
 from ocpp_server.core.commands import CloseStale, Done, OrderStops, RecordStopAttempt, RequestStop, Unknown
 from ocpp_server.core.draft import Decision, Draft
+from ocpp_server.core.frozen import dataclass, replace
 from ocpp_server.core.quota import COARSE_STEP, allowance, find_user, interval_of, is_expired, stop_time
 from ocpp_server.core.records import (
     Alert,

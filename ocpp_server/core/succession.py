@@ -4,12 +4,11 @@ Only a lifetime meterStart tells it: where the register begins anew with each se
 last one.
 """
 
-from dataclasses import replace
-
 from ocpp_server.core import changes as ch
 from ocpp_server.core.draft import Draft
 from ocpp_server.core.energy import RegisterKind, Wh
 from ocpp_server.core.evidence import max_power_w
+from ocpp_server.core.frozen import replace
 from ocpp_server.core.period import Moment
 from ocpp_server.core.records import ChargePoint, EndKind, NoteKind, Transaction
 from ocpp_server.core.register import Register, deliverable

@@ -3,12 +3,13 @@
 Parsing and reporting of bad rows is `storage.users_csv` and `storage.chargers_csv`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from enum import StrEnum
 from typing import NewType
 
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.frozen import dataclass
 
 IdTag = NewType("IdTag", str)
 """An id tag in the spelling of users1.csv, or, for a tag that is not there, as the charge point sent it (stripped)."""
