@@ -6,6 +6,7 @@ the views are written durably, the ledger is marked clean.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ocpp_server import first_start, site_check
-from ocpp_server.central_system import CentralSystem
+from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.application import ControlApi
 from ocpp_server.control_api.token import make_token
-from ocpp_server.core.commands import Disconnect, ReplaceChargers, ReplaceUsers
+from ocpp_server.core.commands import Command, Disconnect, ReplaceChargers, ReplaceUsers, Reply
 from ocpp_server.core.site import Site
 from ocpp_server.core.users import ChargerRow, UserTable
 from ocpp_server.housekeeping import Housekeeping
@@ -31,7 +32,7 @@ from ocpp_server.ocpp16.gateway import Gateway, GatewayOptions
 from ocpp_server.publisher import Publisher
 from ocpp_server.server_status import ServerStatus
 from ocpp_server.settings import Settings
-from ocpp_server.start import DEMO_MARKER, StartError, bring_up_to_date, clock_of, open_ledger
+from ocpp_server.start import DEMO_MARKER, NotWritableError, StartError, bring_up_to_date, clock_of, open_ledger
 from ocpp_server.stopper import Stopper
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.errors import StorageError
@@ -42,6 +43,7 @@ from ocpp_server.users_watcher import TableWatcher
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_LOOK_AGAIN_S = 30.0
 _NO_ROW = ChargerRow("")
 
 
@@ -145,6 +147,17 @@ def _gateway_options(settings: Settings, site: Site) -> GatewayOptions:
     )
 
 
+class _Nobody:
+    """No central system: nobody is let in who could ask it."""
+
+    async def handle(self, _command: Command) -> Reply:
+        raise CommitError("nothing can be stored")
+
+
+def _refusing_options(settings: Settings) -> GatewayOptions:
+    return GatewayOptions(host=settings.ocpp_host, port=settings.ocpp_port, is_storable=lambda: False)
+
+
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[RunningServer]:
     """The whole server, while the block runs. Raises StartError; an ExceptionGroup if a part of it fails later."""
@@ -192,6 +205,12 @@ async def _wired(settings: Settings, clock: Clock, ledger: Ledger) -> AsyncItera
     log.info("[CONNECT] stopped")
 
 
+def _tune_garbage_collection() -> None:
+    """What is there now stays for good; records hold no cycles, so looking for them can be rare."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 async def _open(
     sockets: AsyncExitStack, listener: AbstractAsyncContextManager[_T], settings: Settings, name: str
 ) -> _T:
@@ -205,13 +224,26 @@ async def _open(
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises StartError; an ExceptionGroup if a part of the server fails."""
+    """Run until SIGTERM or SIGINT. Raises StartError; an ExceptionGroup if a part of the server fails.
+
+    On a disk that is full or read-only it waits and refuses handshakes: charge points that cannot connect queue what
+    they have to tell (OCPP 1.6 §3.7), those that get no answer throw it away.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings):
-        await stop.wait()
+    while not stop.is_set():
+        try:
+            async with running(settings):
+                _tune_garbage_collection()
+                await stop.wait()
+        except NotWritableError as error:
+            log.error("[STATUS] waiting reason=%s again_in_s=%d", error, _LOOK_AGAIN_S)
+            async with AsyncExitStack() as sockets:
+                gateway = Gateway(_Nobody(), clock_of(settings), _refusing_options(settings))
+                await _open(sockets, gateway.listening(), settings, "ocpp")
+                await Clock().wait_for(stop, _LOOK_AGAIN_S)
 
 
 def main(settings: Settings) -> int:

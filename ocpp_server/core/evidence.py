@@ -12,7 +12,7 @@ from ocpp_server.core.records import ChargePoint, Transaction
 from ocpp_server.core.register import Register
 from ocpp_server.core.site import Site
 
-_SCALES = (Decimal(1), Decimal("0.1"), Decimal("0.001"), Decimal(10), Decimal("0.01"))
+_SCALES = tuple((Decimal(scale), float(scale)) for scale in ("1", "0.1", "0.001", "10", "0.01"))
 _PROVEN_HITS = 3
 _MOST_POWER_W = 400_000
 
@@ -42,8 +42,7 @@ def learn_meter(charge_point: ChargePoint, before: Transaction, after: Transacti
     derived = after.register.power_w
     if not has_grown or not sample.power_w or not derived:
         return charge_point
-    ratio = Decimal(derived) / sample.power_w
-    scale = next((s for s in _SCALES if Decimal("0.75") <= ratio / s <= Decimal("1.25")), None)
+    scale = _scale_of(derived / sample.power_w)
     if scale is None:
         return charge_point
     if scale != charge_point.power_scale:
@@ -54,6 +53,11 @@ def learn_meter(charge_point: ChargePoint, before: Transaction, after: Transacti
     elif power > (charge_point.proven_power_w or 50_000) * 1.1 and power <= _MOST_POWER_W:
         charge_point = replace(charge_point, proven_power_w=power)
     return charge_point
+
+
+def _scale_of(ratio: float) -> Decimal | None:
+    """The scale that makes reported power what the register says, give or take a quarter."""
+    return next((scale for scale, factor in _SCALES if 0.75 * factor <= ratio <= 1.25 * factor), None)
 
 
 def max_power_w(site: Site, charge_point: ChargePoint, transaction: Transaction, reported_w: int | None) -> int:

@@ -80,19 +80,9 @@ def read_meter_value(meter_value: MeterValue, profile: BrandProfile) -> MeterSam
         elif role.is_at_outlet:
             by_measurand.setdefault(role.measurand, []).append((role, sampled))
 
-    def energy(sampled: SampledValue) -> Wh | None:
-        number = parse_number(sampled.value)
-        wh = None if number is None else sample_energy(number, sampled.unit, profile)
-        return _non_negative(wh, sampled, skipped)
-
-    def power(sampled: SampledValue) -> int | None:
-        number = parse_number(sampled.value)
-        watt = None if number is None else sample_power(number, sampled.unit)
-        return _non_negative(watt, sampled, skipped)
-
-    registers = _totals(by_measurand.get(REGISTER, ()), energy)
-    intervals = _totals(by_measurand.get(INTERVAL, ()), energy)
-    powers = _totals(by_measurand.get(POWER, ()), power)
+    registers = _totals(by_measurand.get(REGISTER, ()), lambda sampled: _energy(sampled, profile, skipped))
+    intervals = _totals(by_measurand.get(INTERVAL, ()), lambda sampled: _energy(sampled, profile, skipped))
+    powers = _totals(by_measurand.get(POWER, ()), lambda sampled: _power(sampled, skipped))
     frequencies = [parse_number(sampled.value) for _, sampled in by_measurand.get(FREQUENCY, ())]
     return MeterSample(
         timestamp=meter_value.timestamp,
@@ -144,6 +134,18 @@ def _totals(
     if totals or not phases or unread - phases.keys() - {""}:
         return totals
     return [sum(phases.values())]
+
+
+def _energy(sampled: SampledValue, profile: BrandProfile, skipped: list[str]) -> Wh | None:
+    number = parse_number(sampled.value)
+    wh = None if number is None else sample_energy(number, sampled.unit, profile)
+    return _non_negative(wh, sampled, skipped)
+
+
+def _power(sampled: SampledValue, skipped: list[str]) -> int | None:
+    number = parse_number(sampled.value)
+    watt = None if number is None else sample_power(number, sampled.unit)
+    return _non_negative(watt, sampled, skipped)
 
 
 def _folded(text: str | None) -> str:

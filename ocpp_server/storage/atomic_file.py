@@ -2,26 +2,37 @@
 
 import os
 from pathlib import Path
+from typing import TypeAlias
 
 FILE_MODE = 0o640
 
 
-def replace_file(path: Path, content: bytes, *, is_synced: bool, mode: int = FILE_MODE) -> None:
+Identity: TypeAlias = tuple[int, int, int]
+"""How a file looks to the file system: inode, last write (ns), size. An edit changes it, a rename does not."""
+
+
+def identity_of(seen: os.stat_result) -> Identity:
+    """The identity in what stat tells."""
+    return seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
+def replace_file(path: Path, content: bytes, *, is_synced: bool, mode: int = FILE_MODE) -> Identity:
     """Write a temporary file in the same folder and rename it over `path`; a link there is replaced, not followed.
 
-    `is_synced`: return only when file and folder would survive a power cut. Raises OSError; the file is the old or the
-    new one then, and whole.
+    `is_synced`: return only when file and folder would survive a power cut. Gives the identity of what was written.
+    Raises OSError; the file is the old or the new one then, and whole.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         temporary.unlink(missing_ok=True)
-        _write(temporary, content, is_synced=is_synced, mode=mode)
+        written = _write(temporary, content, is_synced=is_synced, mode=mode)
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     if is_synced:
         sync_folder(path.parent)
+    return written
 
 
 def sync_file(path: Path) -> None:
@@ -51,7 +62,7 @@ def remove_leftovers(folder: Path) -> None:
                 leftover.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes, *, is_synced: bool, mode: int) -> None:
+def _write(path: Path, content: bytes, *, is_synced: bool, mode: int) -> Identity:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW  # a file of our own, no link that was planted
     descriptor = os.open(path, flags, mode)
     try:
@@ -61,5 +72,6 @@ def _write(path: Path, content: bytes, *, is_synced: bool, mode: int) -> None:
             view = view[os.write(descriptor, view) :]
         if is_synced:
             os.fsync(descriptor)
+        return identity_of(os.fstat(descriptor))
     finally:
         os.close(descriptor)

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from ocpp_server.storage.atomic_file import replace_file, sync_file
+from ocpp_server.storage.atomic_file import Identity, identity_of, replace_file, sync_file
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class _Written:
     """
 
     digest: str
-    identity: tuple[int, int, int]
+    identity: Identity
     is_synced: bool
 
 
@@ -82,17 +82,13 @@ class ViewFiles:
         if path.parent != self._data_dir:
             path.parent.mkdir(mode=0o750, exist_ok=True)
         try:
-            replace_file(path, content, is_synced=is_synced)
+            written = replace_file(path, content, is_synced=is_synced)
         except OSError:
-            if _identity(path) != identity:  # it is in place, but perhaps not durable
-                self._note_written(path, "", is_synced=False)
+            now = _identity(path)
+            if now is not None and now != identity:  # it is in place, but perhaps not durable
+                self._written[path] = _Written("", now, is_synced=False)
             raise
-        self._note_written(path, digest, is_synced=is_synced)
-
-    def _note_written(self, path: Path, digest: str, *, is_synced: bool) -> None:
-        identity = _identity(path)
-        if identity is not None:
-            self._written[path] = _Written(digest, identity, is_synced)
+        self._written[path] = _Written(digest, written, is_synced)
 
     def _set_aside(self, path: Path) -> None:
         """Somebody edited a view while the server runs: keep the edit, an editor's old copy must not take back use."""
@@ -107,9 +103,8 @@ class ViewFiles:
         )
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
+def _identity(path: Path) -> Identity | None:
     try:
-        seen = path.lstat()
+        return identity_of(path.lstat())
     except FileNotFoundError:
         return None
-    return seen.st_ino, seen.st_mtime_ns, seen.st_size

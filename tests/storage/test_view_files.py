@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ocpp_server.storage import atomic_file, view_files
+from ocpp_server.storage.atomic_file import replace_file
 from ocpp_server.storage.view_files import ViewFiles
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -153,16 +154,32 @@ def test_a_view_that_could_not_be_written_at_all_is_still_the_one_before(
     assert set_aside(usage.parent) == {}
 
 
-def test_a_view_that_is_gone_after_the_write_is_written_again(
-    files: ViewFiles, usage: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody emptied the folder at that moment."""
-    with monkeypatch.context() as swept:
-        swept.setattr(view_files, "replace_file", lambda *_arguments, **_named: None)
-        assert files.write([(usage, b"{}")], is_synced=False) == {}
-    assert files.digests() == {}
+def test_a_view_that_is_gone_after_the_write_is_written_again(files: ViewFiles, usage: Path) -> None:
+    """Somebody emptied the folder."""
+    files.write([(usage, b"{}")], is_synced=False)
+    usage.unlink()
 
     files.write([(usage, b"{}")], is_synced=False)
+    assert usage.read_bytes() == b"{}"
+    assert set_aside(usage.parent) == {}
+
+
+def test_an_edit_in_the_moment_after_the_write_is_set_aside(
+    files: ViewFiles, usage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is ours is known before the file gets its name: nothing that comes later counts as ours (F10)."""
+
+    def replace_and_edit(path: Path, content: bytes, *, is_synced: bool) -> tuple[int, int, int]:
+        written = replace_file(path, content, is_synced=is_synced)
+        path.write_bytes(b'{"RFID001": 1.0}')
+        return written
+
+    with monkeypatch.context() as edited:
+        edited.setattr(view_files, "replace_file", replace_and_edit)
+        files.write([(usage, b"{}")], is_synced=False)
+    files.write([(usage, b"{}")], is_synced=False)
+
+    assert list(set_aside(usage.parent).values()) == [b'{"RFID001": 1.0}']
     assert usage.read_bytes() == b"{}"
 
 
