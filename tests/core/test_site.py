@@ -25,7 +25,7 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.energy import EnergyUnit, Wh
 from ocpp_server.core.records import Alert, Booking, BookingKind, Note, NoteKind, Reading, RefusedTag
-from ocpp_server.core.site import Policy, Site, apply, forget_ended, start_key
+from ocpp_server.core.site import Policy, Site, apply, forget_ended, kept_since, start_key
 from ocpp_server.core.users import ChargerRow, IdTag
 
 
@@ -263,3 +263,8 @@ def test_an_old_day_is_let_go_of_by_its_date() -> None:
     forget_ended(site.site, NOON + timedelta(days=1))
 
     assert (kept, site.site.energy_by_day) == ({("RFID001", "2025-01-15"): 5}, {})
+
+
+def test_what_ended_within_62_days_is_kept() -> None:
+    """Whole seconds: sessions end at whole seconds, and who asks within one gets one answer."""
+    assert kept_since(NOON + timedelta(days=62, microseconds=5)) == NOON
