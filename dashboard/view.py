@@ -68,11 +68,13 @@ def problem_line(problem: Problem) -> str:
 
 
 def open_alerts(server: ServerStatus | None, state: ServerState) -> tuple[Alert, ...]:
-    """Give the alerts to show; while the server is not running, none that a charge point is offline."""
+    """Give the alerts that need a person; while the server is not running, none that a charge point is offline.
+
+    That somebody nears a quota needs nobody: the quota tile and the users table show it.
+    """
+    hidden = ("quota",) if state is ServerState.RUNNING else ("quota", "offline")
     alerts = server.alerts if server else ()
-    if state is ServerState.RUNNING:
-        return alerts
-    return tuple(alert for alert in alerts if "offline" not in alert.kind.casefold())
+    return tuple(alert for alert in alerts if not any(word in alert.kind.casefold() for word in hidden))
 
 
 @dataclass(frozen=True, slots=True)

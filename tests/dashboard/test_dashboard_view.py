@@ -104,6 +104,14 @@ def test_offline_alerts_rest_while_the_server_is_not_running() -> None:
     assert view.open_alerts(None, ServerState.UNKNOWN) == ()
 
 
+@pytest.mark.parametrize("state", list(ServerState))
+def test_that_somebody_nears_a_quota_needs_nobody(state: ServerState) -> None:
+    """The quota tile and the users table show it; a red list is for what a person must do."""
+    near = Alert("80 % of the quota is used", "John Doe: 80 % of the quota is used", None, "")
+
+    assert view.open_alerts(ServerStatus(alerts=(near,)), state) == ()
+
+
 def test_power_comes_from_the_charge_point_else_its_session_else_a_fresh_log_line() -> None:
     """The five original files know power only in the meter log."""
     site = Site(
