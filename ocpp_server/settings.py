@@ -154,8 +154,8 @@ class Settings(BaseSettings):
     )
     charger_networks: Networks = Field(
         default=tuple(ip_network(part) for part in LOCAL_NETWORKS.split(",")),
-        description="Networks (CIDR, separated by commas) from which charge points may connect; "
-        "not set: this machine and all private ranges.",
+        description="Networks (CIDR, separated by commas) that belong to the site; not set: this machine and all "
+        "private ranges. Checked for mistakes, but nobody is refused by it yet.",
     )
     ocpp_path_prefixes: PathPrefixes = Field(
         default=("/ws/ocpp/16", "/ocpp"),

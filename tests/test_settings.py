@@ -145,7 +145,7 @@ def test_an_unknown_name_in_the_file_is_named_with_the_nearest_one(name: str, en
 
 def test_names_of_the_tools_are_no_unknown_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """./run and CI use them."""
-    monkeypatch.setenv("EVQUOTA_VENV", "/tmp/venv")
+    monkeypatch.setenv("EVQUOTA_VENV", "elsewhere/venv")
     monkeypatch.setenv("EVQUOTA_NO_SKIPS", "1")
 
     assert load_settings(None).ocpp_port == 9000
