@@ -74,7 +74,7 @@ class Publisher:
             began = self._real_s()
             await self.publish()
             await self._clock.sleep((began + _LEAST_SPACING_S - self._real_s()) * factor)
-            await self._clock.wait_for(self._changed, _STATUS_EVERY_S * factor)
+            await self._clock.wait_for(self._changed, (_STATUS_EVERY_S - _LEAST_SPACING_S) * factor)
 
     async def publish(self, *, is_final: bool = False) -> None:
         """Write every view that differs from its file. `is_final`: all of them, and durably."""
