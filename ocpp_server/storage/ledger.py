@@ -32,6 +32,8 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 RESERVE = "reserve.bin"
 _BUSY_TIMEOUT_S = 10.0
+_abandoned: list[sqlite3.Connection] = []
+"""Connections that met an I/O error, kept until the process ends: closing one would write."""
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -103,7 +105,7 @@ class Ledger:
             self.written_at = None if written is None else datetime.fromtimestamp(written, UTC)
             ledger_file.prepare(self.path)
             with self._explained():
-                self._connection = self._connect()
+                self._connection = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
                 self._make_ready(self._connection)
         except OSError as error:
             self._close()
@@ -112,13 +114,9 @@ class Ledger:
             self._close()
             raise
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    def _make_ready(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
-        return connection
-
-    def _make_ready(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version > sql.SCHEMA_VERSION:
@@ -182,6 +180,7 @@ class Ledger:
         except sqlite3.Error as error:
             if _primary_code(error) == sqlite3.SQLITE_IOERR:
                 self._failure = error  # what fsync lost it does not report twice: never write here again (F4)
+                _abandoned.append(connection)
             raise LedgerWriteError(f"the ledger {self.path} cannot be written: {_told(error)}") from error
         self._has_marker = False
 
