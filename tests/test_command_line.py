@@ -1,6 +1,7 @@
 """`verify` and `adjust`: exit codes, words, and what is in the books afterwards, with a running server and without."""
 
 import json
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -302,3 +303,18 @@ def test_adjust_on_the_first_days_of_a_month_books_in_that_month(site: Path) -> 
     assert (verdict.returncode, verdict.stdout) == (0, CLEAN)
     (archived,) = (site / "archive").glob("energy_usage-*.json")
     assert json.loads(archived.read_bytes()) == {"RFID001": 1.5}
+
+
+# --- README ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_commands_of_the_readme_work_on_a_site_that_was_just_set_up(tmp_path: Path) -> None:
+    """Nobody has charged yet, the server runs: each line is typed as it stands there."""
+    prefix = ".venv/bin/python -m ocpp_server "
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+    commands = [shlex.split(line.removeprefix(prefix)) for line in readme if line.startswith(prefix)]
+    with ServerProcess(make_site(tmp_path / "data")) as server:
+        ended = [command_line(server.data_dir, *command, **server.settings) for command in commands]
+
+    assert [command[0] for command in commands] == ["adjust", "verify"]
+    assert [(done.returncode, done.stderr) for done in ended] == [(0, ""), (0, "")]
