@@ -1,6 +1,7 @@
 """Do the books add up: the ledger with itself and with the published files, to the Wh. Reads only, changes nothing."""
 
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -17,6 +18,7 @@ from ocpp_server.storage.ledger_file import connect_read_only, is_in_use
 from ocpp_server.storage.ledger_schema import SCHEMA_VERSION
 
 _MOST_OF_A_KIND = 20
+_LOOK_EVERY_S = 0.1
 
 _TOTALS = (
     (
@@ -43,19 +45,23 @@ _TOTALS = (
 """What it is, the sum of the bookings, the kept total."""
 
 
-def verify(ledger_path: Path, data_dir: Path) -> list[str]:
-    """Every disagreement as a plain sentence; empty if the books add up. Blocks, for seconds on large books."""
+def verify(ledger_path: Path, data_dir: Path, *, patience_s: float = 5.0) -> list[str]:
+    """Every disagreement as a plain sentence; empty if the books add up. Blocks, for seconds on large books.
+
+    `patience_s`: how long the files of a running server may be behind its books before that counts.
+    """
     if not ledger_path.exists():
         return [f"there is no ledger {ledger_path}"]
     try:
         with closing(connect_read_only(ledger_path)) as ledger:
             ledger.execute("BEGIN")  # one moment of the books, also while the server writes
-            return list(_problems(ledger, ledger_path, data_dir))
+            is_running = is_in_use(ledger_path.with_suffix(".lock"))
+            return list(_problems(ledger, ledger_path, data_dir, patience_s if is_running else 0.0))
     except sqlite3.Error as error:
         return [f"the ledger {ledger_path} cannot be read: {error}"]
 
 
-def _problems(ledger: sqlite3.Connection, ledger_path: Path, data_dir: Path) -> Iterator[str]:
+def _problems(ledger: sqlite3.Connection, ledger_path: Path, data_dir: Path, patience_s: float) -> Iterator[str]:
     (version,) = ledger.execute("PRAGMA user_version").fetchone()
     if version != SCHEMA_VERSION:
         yield f"the ledger {ledger_path} has schema {version}, {SCHEMA_VERSION} was expected"
@@ -66,7 +72,7 @@ def _problems(ledger: sqlite3.Connection, ledger_path: Path, data_dir: Path) -> 
     for words, booked, kept in _TOTALS:
         yield from _compared(words, _totals(ledger, booked), _totals(ledger, kept))
     yield from _transaction_problems(ledger)
-    yield from _file_problems(ledger, data_dir, is_running=is_in_use(ledger_path.with_suffix(".lock")))
+    yield from _file_problems(ledger, data_dir, patience_s)
 
 
 def _totals(ledger: sqlite3.Connection, query: str) -> dict[tuple[str, ...], int]:
@@ -119,32 +125,48 @@ def _problems_of(number: int, transaction: Transaction, booked: Mapping[str, int
             )
 
 
-def _file_problems(ledger: sqlite3.Connection, data_dir: Path, *, is_running: bool) -> Iterator[str]:
+def _file_problems(ledger: sqlite3.Connection, data_dir: Path, patience_s: float) -> Iterator[str]:
+    """Where the files differ from the books. A running server writes them up to a second after the books, so there
+    only what stands in every look is wrong.
+    """
+    wrong = _file_differences(ledger, data_dir)
+    give_up = time.monotonic() + patience_s
+    while wrong and time.monotonic() < give_up:
+        time.sleep(_LOOK_EVERY_S)
+        ledger.execute("COMMIT")
+        ledger.execute("BEGIN")
+        again = _file_differences(ledger, data_dir)
+        wrong = {place: again[place] for place in wrong if place in again}
+    yield from wrong.values()
+
+
+def _file_differences(ledger: sqlite3.Connection, data_dir: Path) -> dict[tuple[str, str], str]:
+    """A sentence for each file and tag that differ from the books of this moment."""
     row = ledger.execute("SELECT document FROM in_force WHERE name = 'open_month'").fetchone()
     if row is None:
-        return
+        return {}
     month = decode(row[0], str)
     usage: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for booked_month, tag, wh in ledger.execute("SELECT month, id_tag, wh FROM usage WHERE wh <> 0"):
         usage[booked_month][text_of(tag)] = wh
-    yield from _file_compared(data_dir / USAGE, usage[month], is_running=is_running)
+    found = dict(_file_compared(data_dir / USAGE, usage[month]))
     for closed in sorted(closed for closed in usage if closed < month and usage[closed]):
-        archive = data_dir / "archive" / f"energy_usage-{closed}.json"
-        yield from _file_compared(archive, usage[closed], is_running=is_running)
+        found.update(_file_compared(data_dir / "archive" / f"energy_usage-{closed}.json", usage[closed]))
+    return found
 
 
-def _file_compared(path: Path, usage: Mapping[str, int], *, is_running: bool) -> Iterator[str]:
-    lag = "; the server is running and may write it within a second" if is_running else ""
+def _file_compared(path: Path, usage: Mapping[str, int]) -> Iterator[tuple[tuple[str, str], str]]:
     try:
         found = read_usage(path)
     except ImportFileError as error:
-        yield str(error)
+        yield (path.name, ""), str(error)
         return
     if found is None:
         if usage:
-            yield f"{path.name} is missing{lag}"
+            yield (path.name, ""), f"{path.name} is missing"
         return
     for tag in sorted(found.keys() | usage.keys()):
         in_file, in_books = found.get(tag, 0), usage.get(tag, 0)
         if in_file != in_books:
-            yield f"{path.name} differs: {tag} has {in_file} Wh in the file and {in_books} Wh in the books{lag}"
+            text = f"{path.name} differs: {tag} has {in_file} Wh in the file and {in_books} Wh in the books"
+            yield (path.name, tag), text

@@ -210,7 +210,7 @@ class RunningSite:
 
     def problems(self) -> list[str]:
         """What `verify` finds wrong with books and files."""
-        return verify(self.data_dir / "ledger.db", self.data_dir)
+        return verify(self.data_dir / "ledger.db", self.data_dir, patience_s=0)
 
     def notes(self, kind: NoteKind) -> list[Note]:
         """What the server noted of this kind, oldest first."""
