@@ -22,13 +22,15 @@ from ocpp_server.clock import Clock
 from ocpp_server.control_api.application import ControlApi
 from ocpp_server.control_api.token import make_token
 from ocpp_server.core.commands import Command, Disconnect, ReplaceChargers, ReplaceUsers, Reply
-from ocpp_server.core.site import Site
+from ocpp_server.core.site import Policy, Site
 from ocpp_server.core.users import ChargerRow, UserTable
 from ocpp_server.housekeeping import Housekeeping
 from ocpp_server.month_clock import MonthClock
 from ocpp_server.ocpp16.commands import RemoteCalls
 from ocpp_server.ocpp16.configurator import BootAsker, Configurator, WantedConfiguration
+from ocpp_server.ocpp16.doorkeeper import Doorkeeper
 from ocpp_server.ocpp16.gateway import Gateway, GatewayOptions
+from ocpp_server.ocpp16.key_checker import KeyChecker
 from ocpp_server.publisher import Publisher
 from ocpp_server.server_status import ServerStatus
 from ocpp_server.settings import Settings
@@ -83,7 +85,9 @@ class _Parts:
             last_publish_error=lambda: self.publisher.last_error,
         )
         self.publisher = Publisher(central, data_dir, clock, status=status.status, users_report=status.users_report)
-        self.gateway = Gateway(central, clock, _gateway_options(settings, site))
+        self._keys = KeyChecker()
+        doorkeeper = Doorkeeper(site, self._keys, settings.charger_networks, settings.trusted_proxies)
+        self.gateway = Gateway(central, clock, _gateway_options(settings, site), doorkeeper)
         calls = RemoteCalls(self.gateway)
         self._month_clock = MonthClock(central, clock)
         wanted = WantedConfiguration(settings.meter_interval_s, settings.charger_ping_interval_s)
@@ -241,7 +245,8 @@ async def serve(settings: Settings) -> None:
         except NotWritableError as error:
             log.error("[STATUS] waiting reason=%s again_in_s=%d", error, _LOOK_AGAIN_S)
             async with AsyncExitStack() as sockets:
-                gateway = Gateway(_Nobody(), clock_of(settings), _refusing_options(settings))
+                nobody = Doorkeeper(Site(Policy(settings.zone)), KeyChecker())
+                gateway = Gateway(_Nobody(), clock_of(settings), _refusing_options(settings), nobody)
                 await _open(sockets, gateway.listening(), settings, "ocpp")
                 await Clock().wait_for(stop, _LOOK_AGAIN_S)
 

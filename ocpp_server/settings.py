@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ocpp_server.core.site import UnknownChargePoints
+
 PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
 ENV_FILE: Final = PROJECT_FOLDER / ".env"
 PREFIX: Final = "EVQUOTA_"
@@ -65,6 +67,10 @@ def _project_path(value: Path) -> Path:
     return PROJECT_FOLDER / value.expanduser()
 
 
+def _optional_project_path(value: Path | None) -> Path | None:
+    return None if value is None or str(value) in ("", ".") else _project_path(value)
+
+
 def _separator(value: str) -> str:
     if len(value) > 3 or any(sign.isalnum() for sign in value):
         message = "expected at most three signs that are neither letters nor digits"
@@ -106,7 +112,9 @@ def system_zone_name(
 
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split), AfterValidator(_at_least_one)]
+OptionalNetworks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)]
 PathPrefixes = Annotated[tuple[Annotated[str, AfterValidator(_path_prefix)], ...], NoDecode, BeforeValidator(_split)]
+OptionalPath = Annotated[Path | None, AfterValidator(_optional_project_path)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
 SecondsOrOff = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
@@ -155,7 +163,55 @@ class Settings(BaseSettings):
     charger_networks: Networks = Field(
         default=tuple(ip_network(part) for part in LOCAL_NETWORKS.split(",")),
         description="Networks (CIDR, separated by commas) that belong to the site; not set: this machine and all "
-        "private ranges. Checked for mistakes, but nobody is refused by it yet.",
+        "private ranges. A charge point from elsewhere must prove itself with a key or a certificate.",
+    )
+    charger_admission: UnknownChargePoints = Field(
+        default=UnknownChargePoints.PENDING,
+        description="What becomes of an unknown charge point of these networks: pending (it waits for your approval), "
+        "locked (it is refused) or open (it is let in).",
+    )
+    max_charge_points: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=200, description="Charge points that the site can have; further unknown ones are refused."
+    )
+    min_security_profile: Annotated[int, Field(ge=0, le=3)] = Field(
+        default=0,
+        description="Least OCPP security profile that is let in: 0 none, 1 key, 2 key over TLS, 3 certificate.",
+    )
+    trusted_proxies: OptionalNetworks = Field(
+        default=(),
+        description="Addresses or networks (separated by commas) of your reverse proxies, whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed.",
+    )
+    allow_internet_without_tls: bool = Field(
+        default=False,
+        description="true: a charge point may send its key unencrypted over the internet, where anybody on the way "
+        "can read it.",
+    )
+    tls_certificate: OptionalPath = Field(
+        default=None,
+        description="File with the server's certificate and its chain (PEM): charge points can then connect with wss; "
+        "a renewed one is taken up while the server runs.",
+    )
+    tls_key: OptionalPath = Field(default=None, description="File with the private key of that certificate (PEM).")
+    tls_client_ca: OptionalPath = Field(
+        default=None,
+        description="File with the certificate authorities (PEM) of your charge points' own certificates, for security "
+        "profile 3.",
+    )
+    ocpp_tls_port: Port = Field(
+        default=9443, description="Port of the charge points that use TLS, with a certificate; 0 takes any free one."
+    )
+    tls_compat: bool = Field(
+        default=False,
+        description="true: also the two TLS_RSA cipher suites of the OCPP security white paper, for old charge points.",
+    )
+    max_connections: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        default=500, description="Connections at most; charge points that are approved are never refused by it."
+    )
+    max_message_rate: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = Field(
+        default=20.0,
+        description="Messages per second that are read from one charge point, after a burst of ten times as many; "
+        "what comes faster waits. 0: no limit.",
     )
     ocpp_path_prefixes: PathPrefixes = Field(
         default=("/ws/ocpp/16", "/ocpp"),

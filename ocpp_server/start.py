@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
-from ocpp_server.core.site import Policy, apply
+from ocpp_server.core.site import AdmissionPolicy, Policy, apply
 from ocpp_server.settings import Settings, variable_name
 from ocpp_server.storage.atomic_file import remove_leftovers
 from ocpp_server.storage.brands_file import read_brands
@@ -32,7 +32,14 @@ class NotWritableError(StartError):
 
 def policy_of(settings: Settings) -> Policy:
     """The settings that rules depend on."""
+    admission = AdmissionPolicy(
+        unknown=settings.charger_admission,
+        min_security_profile=settings.min_security_profile,
+        max_charge_points=settings.max_charge_points,
+        is_internet_without_tls_allowed=settings.allow_internet_without_tls,
+    )
     return Policy(
+        admission=admission,
         zone=settings.zone,
         brand_rules=read_brands(),
         max_sessions_per_account=settings.max_sessions_per_account,

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from ocpp_server.core.admission import admission_of
 from ocpp_server.core.commands import Authorize, Authorized, IdTagInfo
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.frozen import dataclass
@@ -48,7 +49,7 @@ def judge(
 
     `ending` are the transactions that this start closes: they neither reserve energy nor count as open.
     """
-    if charge_point.admission is Admission.PENDING:
+    if admission_of(site, charge_point.charge_point_id) not in (Admission.APPROVED, None):
         return Verdict(AuthorizationStatus.INVALID, "charge point is not approved yet")
     if charge_point.booted_at is None:
         return Verdict(AuthorizationStatus.INVALID, "charge point has never booted here")

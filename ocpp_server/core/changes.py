@@ -20,6 +20,13 @@ class PutChargePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveChargePoint:
+    """Forget a charge point, when it was seen and its configuration. Its transactions and bookings stay."""
+
+    charge_point_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PutSeen:
     """When a charge point was last heard of, and its last Heartbeat."""
 
@@ -111,6 +118,7 @@ class RemoveAlert:
 
 Change: TypeAlias = (
     PutChargePoint
+    | RemoveChargePoint
     | PutSeen
     | PutConfiguration
     | PutTransaction

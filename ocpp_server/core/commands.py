@@ -11,16 +11,22 @@ from ocpp_server.core.energy import Wh
 from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.meter import MeterValue
 from ocpp_server.core.period import Month
-from ocpp_server.core.records import AuthorizationStatus, NoteKind
+from ocpp_server.core.records import Admission, AuthorizationStatus, NoteKind
 from ocpp_server.core.users import ChargerRow, IdTag, UserTable
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """A charge point's socket opened."""
+    """A charge point's socket opened, and was let in."""
 
     charge_point_id: str
     at: datetime
+    address: str = ""
+    """IP address; blank for this machine itself."""
+    security_profile: int = 0
+    """The OCPP security profile that this connection proved."""
+    admission: Admission = Admission.APPROVED
+    """What a charge point that was never here before begins as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +124,64 @@ class RecordMessage:
     at: datetime
     kind: NoteKind
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityEvent:
+    """SecurityEventNotification (security white paper A04), or what the server itself noticed of a charge point."""
+
+    charge_point_id: str
+    at: datetime
+    event: str
+    """The type as the white paper lists it, or one of `admission`'s own; unknown ones are kept as they are."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveChargePoint:
+    """A person lets a charge point in, whatever it was before, and has looked at what it raised alerts for."""
+
+    at: datetime
+    charge_point_id: str
+    by: str
+    min_security_profile: int | None = None
+    """None: as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockChargePoint:
+    """A person shuts a charge point out."""
+
+    at: datetime
+    charge_point_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetChargePoint:
+    """A person lets go of a charge point: it is unknown again, with its key. Its bookings stay."""
+
+    at: datetime
+    charge_point_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetChargePointKey:
+    """A person gives a charge point an AuthorizationKey; one that was never here becomes known and approved."""
+
+    at: datetime
+    charge_point_id: str
+    key_hash: str
+    """Blank takes the key away."""
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetExpired:
+    """Let go of pending charge points that nobody approved, and of security alerts that are over."""
+
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +292,12 @@ Command: TypeAlias = (
     | StopTransaction
     | MeterValues
     | RecordMessage
+    | SecurityEvent
+    | ApproveChargePoint
+    | LockChargePoint
+    | ForgetChargePoint
+    | SetChargePointKey
+    | ForgetExpired
     | RecordConfiguration
     | ReplaceUsers
     | ReplaceChargers

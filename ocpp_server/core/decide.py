@@ -3,19 +3,19 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from ocpp_server.core import admission
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.authorize import authorize
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.frozen import replace
 from ocpp_server.core.meter_values import meter_values
-from ocpp_server.core.period import CLOCK_TOLERANCE, Gap, parse_timestamp, split_by_hour
+from ocpp_server.core.period import CLOCK_TOLERANCE, parse_timestamp, split_by_hour
 from ocpp_server.core.quota import WARNINGS, account_of, open_month, warning_id
 from ocpp_server.core.records import (
     Admission,
     Alert,
     BookingKind,
-    ChargePoint,
     Connector,
     NoteKind,
 )
@@ -24,8 +24,6 @@ from ocpp_server.core.start_transaction import start_transaction
 from ocpp_server.core.stop_transaction import stop_transaction
 from ocpp_server.core.stops import close_stale, order_stops, record_stop_attempt, request_stop
 
-_SHORTEST_GAP = timedelta(minutes=10)
-_MOST_GAPS = 20
 _SEEN_EVERY = timedelta(seconds=10)
 _MOST_CONNECTORS = 64
 
@@ -48,13 +46,25 @@ def decide(site: Site, command: cmd.Command) -> Decision:
         case cmd.BootNotification():
             return _boot(site, command)
         case cmd.Connect():
-            return _connect(site, command)
+            return admission.connect(site, command)
         case cmd.Disconnect():
             return _disconnect(site, command)
         case cmd.RecordMessage():
             draft = Draft(site, command.at)
             draft.note(command.kind, command.text, charge_point_id=command.charge_point_id)
             return _seen(site, command.charge_point_id, command.at, draft.decide(cmd.Done()))
+        case cmd.SecurityEvent():
+            return _seen(site, command.charge_point_id, command.at, admission.security_event(site, command))
+        case cmd.ApproveChargePoint():
+            return admission.approve(site, command)
+        case cmd.LockChargePoint():
+            return admission.lock(site, command)
+        case cmd.SetChargePointKey():
+            return admission.set_key(site, command)
+        case cmd.ForgetChargePoint():
+            return admission.forget(site, command)
+        case cmd.ForgetExpired():
+            return admission.forget_expired(site, command)
         case cmd.RecordConfiguration():
             return _configuration(site, command)
         case cmd.OrderStops():
@@ -90,20 +100,6 @@ def _seen(site: Site, charge_point_id: str, at: datetime, decision: Decision) ->
     return Decision(decision.reply, (*decision.changes, ch.PutSeen(charge_point_id, at, None)), decision.notes)
 
 
-def _connect(site: Site, command: cmd.Connect) -> Decision:
-    """A socket opened: remember the gap before it, the time in which the charge point may have queued messages."""
-    known = site.charge_points.get(command.charge_point_id)
-    if known is None:
-        known = ChargePoint(command.charge_point_id, first_seen=command.at, gaps=(Gap(None, command.at),))
-    else:
-        last = site.last_seen.get(command.charge_point_id, known.first_seen)
-        if command.at - last >= _SHORTEST_GAP:  # also after a kill, when nobody saw the socket close
-            known = replace(known, gaps=(*known.gaps, Gap(last, command.at))[-_MOST_GAPS:])
-    connected = replace(known, connected_since=command.at)
-    seen = ch.PutSeen(command.charge_point_id, command.at, None)
-    return Decision(cmd.Done(), (ch.PutChargePoint(connected), seen))
-
-
 def _disconnect(site: Site, command: cmd.Disconnect) -> Decision:
     """The socket is gone; since when nobody knows, so the gap begins where the charge point was last heard of."""
     known = site.charge_points.get(command.charge_point_id)
@@ -116,7 +112,7 @@ def _boot(site: Site, command: cmd.BootNotification) -> Decision:
     """Take what a charge point says of itself. A boot ends no session (OpenEVSE boots in the middle of one)."""
     draft = Draft(site, command.at)
     known = draft.charge_point(command.charge_point_id)
-    is_accepted = known.admission is Admission.APPROVED
+    is_accepted = admission.admission_of(site, command.charge_point_id) in (Admission.APPROVED, None)
     booted = replace(
         known,
         vendor=command.vendor,

@@ -29,6 +29,9 @@ class Admission(StrEnum):
 
     APPROVED = "approved"
     PENDING = "pending"
+    """It may connect and be heard, but nobody may charge at it until a person approves it."""
+    LOCKED = "locked"
+    """A person shut it out."""
 
 
 class EndKind(StrEnum):
@@ -170,6 +173,16 @@ class ChargePoint:
     stop_delay_s: float | None = None
     unattributed: Wh = Wh(0)
     """Energy between two sessions that belongs to nobody (rule 22)."""
+    key_hash: str = ""
+    """Salted hash of its AuthorizationKey; blank: it has none."""
+    min_security_profile: int = 0
+    """Below this OCPP security profile it is not let in: the highest it ever proved, or what a person set."""
+    security_profile: int = 0
+    """What the last connection proved: 0 nothing, 1 key, 2 key over TLS, 3 certificate."""
+    address: str = ""
+    """IP address of the last connection."""
+    home_address: str = ""
+    """The first IP address it came from without a proof; from another network it raises an alert."""
 
 
 class BookingKind(StrEnum):

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,27 @@ StartKey: TypeAlias = tuple[str, int, str, str, str]
 """Charge point, connector, tag without case, start time, meterStart: what makes a StartTransaction the same one."""
 
 
+class UnknownChargePoints(StrEnum):
+    """What becomes of a charge point of the site's networks that nobody approved (`EVQUOTA_CHARGER_ADMISSION`)."""
+
+    PENDING = "pending"
+    """It waits for approval; on this machine itself it is let in."""
+    LOCKED = "locked"
+    """It is refused."""
+    OPEN = "open"
+    """It is let in."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionPolicy:
+    """Who may connect."""
+
+    unknown: UnknownChargePoints = UnknownChargePoints.PENDING
+    min_security_profile: int = 0
+    max_charge_points: int = 200
+    is_internet_without_tls_allowed: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The settings that rules depend on. Times in seconds, power in W."""
@@ -34,6 +56,7 @@ class Policy:
     max_power_w: int = 50_000
     sample_interval_s: float = 60.0
     stale_close_after_s: float = 3600.0
+    admission: AdmissionPolicy = AdmissionPolicy()
 
 
 @dataclass(slots=True)
@@ -132,6 +155,9 @@ def apply(site: Site, change: ch.Change) -> None:
         case ch.PutChargePoint(charge_point):
             site.charge_points[charge_point.charge_point_id] = charge_point
             site.profiles.pop(charge_point.charge_point_id, None)
+        case ch.RemoveChargePoint(charge_point_id):
+            for kept in (site.charge_points, site.last_seen, site.last_heartbeat, site.configurations, site.profiles):
+                kept.pop(charge_point_id, None)
         case ch.PutConfiguration(charge_point_id, _, keys):
             site.configurations[charge_point_id] = keys
         case ch.AddNote(number, note):

@@ -5,6 +5,7 @@ What the messages mean is the business of `handlers`; when a connection counts i
 
 import asyncio
 import logging
+import time
 from typing import Final, assert_never
 
 from websockets.asyncio.server import ServerConnection
@@ -36,14 +37,22 @@ class ChargePointConnection:
         *,
         heartbeat_interval_s: int,
         call_timeout_s: float,
+        address: str = "",
+        is_pinged: bool = True,
         session_began_at: float | None = None,
     ) -> None:
-        """`session_began_at`: by the clock's monotonic seconds, if a session began on an earlier connection."""
+        """`address`: of the peer, by which a newcomer is compared. `session_began_at`: by the clock's monotonic
+        seconds, if a session began on an earlier connection.
+        """
         self.charge_point_id = charge_point_id
+        self.address = address
         self.connected_at = clock.monotonic()
         self.session_began_at = session_began_at
         self.has_booted = False
         """A BootNotification came on this connection."""
+        self._is_pinged = is_pinged
+        self._heard_at = time.monotonic()
+        self._patience_s = 3.0 * heartbeat_interval_s
         self._socket = socket
         self._central = central
         self._clock = clock
@@ -78,6 +87,24 @@ class ChargePointConnection:
             await self._socket.close(code, reason)
         await self._socket.wait_closed()
 
+    async def is_alive(self, within_s: float) -> bool:
+        """Whether the other side answers a ping within these real seconds. One that never answers pings counts as
+        alive as long as its heartbeats come.
+        """
+        if self._is_ending:
+            return False
+        if not self._is_pinged:
+            return time.monotonic() - self._heard_at < self._patience_s
+        heard_at = self._heard_at
+        try:
+            async with asyncio.timeout(within_s):
+                await (await self._socket.ping())
+        except TimeoutError:
+            return self._heard_at != heard_at
+        except ConnectionClosed:
+            return False
+        return not self._is_ending
+
     def abort(self) -> None:
         """Drop the connection without a word."""
         self._end()
@@ -109,6 +136,7 @@ class ChargePointConnection:
     async def _take_next(self) -> bool:
         """Handle one message; False if it was the last one to be taken."""
         raw = await self._socket.recv(decode=False)
+        self._heard_at = time.monotonic()
         if self._is_ending:
             return False  # neither handled nor answered: the charge point sends it again (OCPP 1.6 §3.7)
         self._is_busy = True

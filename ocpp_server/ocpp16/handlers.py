@@ -104,6 +104,14 @@ class Handlers:
         await self.on_kept_message(call)
         return {"status": "Rejected"}
 
+    async def on_security_event_notification(self, call: Call) -> Payload:
+        """Security white paper A04: always confirmed."""
+        command = translate.security_event(self._charge_point_id, self._clock.now(), call.payload)
+        if self._kept.get(call.action) != command.text:
+            await self._central.handle(command)
+            self._kept[call.action] = command.text
+        return {}
+
     async def on_kept_message(self, call: Call) -> Payload:
         """Keep a message, unless it repeats the last of its kind (AcTEC tells its firmware status every 10 s)."""
         command = translate.kept_message(self._charge_point_id, self._clock.now(), call.action, call.payload)
@@ -122,7 +130,7 @@ class Handlers:
             "Heartbeat": on_heartbeat,
             "LogStatusNotification": on_kept_message,
             "MeterValues": on_meter_values,
-            "SecurityEventNotification": on_kept_message,
+            "SecurityEventNotification": on_security_event_notification,
             "SignCertificate": on_sign_certificate,
             "SignedFirmwareStatusNotification": on_kept_message,
             "StartTransaction": on_start_transaction,

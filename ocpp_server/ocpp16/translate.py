@@ -124,6 +124,12 @@ def kept_message(charge_point_id: str, at: datetime, action: str, payload: Paylo
     return cmd.RecordMessage(charge_point_id, at, kind, printable(" ".join([action, *parts]), LONGEST_NOTE))
 
 
+def security_event(charge_point_id: str, at: datetime, payload: Payload) -> cmd.SecurityEvent:
+    """SecurityEventNotification (security white paper A04)."""
+    kept = kept_message(charge_point_id, at, "SecurityEventNotification", payload)
+    return cmd.SecurityEvent(charge_point_id, at, fields.text(payload.get("type"), 50), kept.text)
+
+
 def unreadable_message(charge_point_id: str, at: datetime, reason: str, raw: bytes) -> cmd.RecordMessage:
     """A frame that was none, with its begin, for whoever has to find out why."""
     begin = raw[:400].decode("utf-8", "replace")

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from ocpp_server.core.admission import admission_of
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.quota import find_user, stop_time
@@ -207,7 +208,9 @@ def _charger(site: Site, charge_point: ChargePoint, power_w: int) -> Json:
         "firmware_version": charge_point.firmware_version,
         "power_w": power_w,
         "error_code": main.error_code if main is not None else "",
-        "admission": charge_point.admission.value,
+        "admission": (admission_of(site, charge_point_id) or charge_point.admission).value,
+        "address": charge_point.address,
+        "security_profile": charge_point.security_profile,
         "resolution_wh": charge_point.resolution,
         "unattributed_kwh": kwh(charge_point.unattributed),
         "configuration": dict(site.configurations.get(charge_point_id, ())),

@@ -47,6 +47,8 @@ class _Group:
                 self._see(change)
             case ch.PutChargePoint(charge_point):
                 self._charge_points[charge_point.charge_point_id] = charge_point
+            case ch.RemoveChargePoint(charge_point_id):
+                self._remove_charge_point(charge_point_id)
             case ch.AddNote(number, note):
                 self._put(sql.ADD_NOTE, number, time_text(note.at), note.kind.value, encode(note))
             case ch.AddRefusedTag(number, refused):
@@ -82,6 +84,14 @@ class _Group:
 
     def _put(self, statement: str, key: Value, *values: Value) -> None:
         self._rows[statement][key] = (key, *values)
+
+    def _remove_charge_point(self, charge_point_id: str) -> None:
+        """What is put again within the commit is put after it: `rows` adds those statements last."""
+        self._charge_points.pop(charge_point_id, None)
+        self._seen.pop(charge_point_id, None)
+        self._rows[sql.PUT_CONFIGURATION].pop(charge_point_id, None)
+        for statement in (sql.REMOVE_CHARGE_POINT, sql.REMOVE_SEEN, sql.REMOVE_CONFIGURATION):
+            self._put(statement, charge_point_id)
 
     def _see(self, change: ch.PutSeen) -> None:
         key = change.charge_point_id

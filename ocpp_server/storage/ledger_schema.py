@@ -69,6 +69,9 @@ INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (transaction_id) 
 PUT_CHARGE_POINT = """
 INSERT INTO charge_points VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document
 """
+REMOVE_CHARGE_POINT = "DELETE FROM charge_points WHERE id = ?"
+REMOVE_SEEN = "DELETE FROM seen WHERE id = ?"
+REMOVE_CONFIGURATION = "DELETE FROM configurations WHERE id = ?"
 PUT_SEEN = """
 INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     last_seen = excluded.last_seen, last_heartbeat = coalesce(excluded.last_heartbeat, last_heartbeat)

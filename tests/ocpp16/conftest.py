@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ocpp16_doubles import Charger, Dial, Listen, RecordingCentral
+from ocpp16_doubles import Charger, Dial, Listen, RecordingCentral, open_door
 
 from ocpp_server.clock import Clock
 from ocpp_server.ocpp16.gateway import Gateway, GatewayOptions
@@ -25,7 +25,7 @@ async def listen(central: RecordingCentral) -> AsyncIterator[Listen]:
     async with AsyncExitStack() as stack:
 
         async def start(factor: float = 1.0, **options: Any) -> Gateway:
-            gateway = Gateway(central, Clock(factor), replace(OPTIONS, **options))
+            gateway = Gateway(central, Clock(factor), replace(OPTIONS, **options), open_door())
             await stack.enter_async_context(gateway.listening())
             return gateway
 

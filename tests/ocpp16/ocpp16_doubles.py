@@ -6,15 +6,26 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.records import AuthorizationStatus
+from ocpp_server.core.site import Policy, Site
+from ocpp_server.ocpp16.doorkeeper import Doorkeeper
 from ocpp_server.ocpp16.gateway import Gateway
+from ocpp_server.ocpp16.key_checker import KeyChecker
 
 LIMIT_S = 10.0
+
+
+def open_door() -> Doorkeeper:
+    """A site that nobody has set up yet: whoever comes from this machine is let in."""
+    return Doorkeeper(Site(Policy(ZoneInfo("UTC"))), KeyChecker())
+
+
 EXPIRY = datetime(2026, 11, 20, 10, 50, 0, 250_000, tzinfo=UTC)
 ACCEPTED = cmd.IdTagInfo(AuthorizationStatus.ACCEPTED, EXPIRY, "ACCOUNT-1")
 

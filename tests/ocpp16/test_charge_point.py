@@ -40,7 +40,7 @@ MESSAGES = [
     ("DiagnosticsStatusNotification", {"status": "Uploaded"}, "RecordMessage"),
     ("FirmwareStatusNotification", {"status": "Installed"}, "RecordMessage"),
     ("LogStatusNotification", {"status": "Uploaded", "requestId": 1}, "RecordMessage"),
-    ("SecurityEventNotification", {"type": "T", "timestamp": "2026-11-20T10:35:00Z"}, "RecordMessage"),
+    ("SecurityEventNotification", {"type": "T", "timestamp": "2026-11-20T10:35:00Z"}, "SecurityEvent"),
     ("SignCertificate", {"csr": "-----BEGIN"}, "RecordMessage"),
     ("SignedFirmwareStatusNotification", {"status": "Installed", "requestId": 1}, "RecordMessage"),
 ]

@@ -260,6 +260,8 @@ def test_charger_status_shows_every_charge_point() -> None:
         "power_w": 7200,
         "error_code": "NoError",
         "admission": "approved",
+        "address": "",
+        "security_profile": 0,
         "resolution_wh": 100,
         "unattributed_kwh": 1.5,
         "configuration": {"HeartbeatInterval": "300"},
