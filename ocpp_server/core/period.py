@@ -15,6 +15,8 @@ _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
 _LATE = timedelta(hours=24)
 CLOCK_TOLERANCE = timedelta(minutes=5)
 _LONGEST_STEP = timedelta(days=40)
+SHORTEST_GAP = timedelta(minutes=10)
+"""Shorter times without a connection are not kept."""
 _LONGEST_SPLIT = timedelta(days=62)
 _LONGEST_DATE = len("2020-01-01")
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,6 +35,8 @@ class Moment:
     at: datetime
     received: datetime
     is_clock_doubtful: bool = False
+    earliest: datetime | None = None
+    """Of a doubtful clock: since when the reading may have waited to be told. None: its clock is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +118,28 @@ def moment_of(text: str, received: datetime, zone: ZoneInfo, gaps: tuple[Gap, ..
     offline queue (OCPP 1.6 §3.7).
     """
     raw = parse_timestamp(text, received, zone)
-    if raw is None or raw < _EARLIEST:
-        return Moment(raw, received, received, is_clock_doubtful=True)
+    if raw is None or raw < _EARLIEST or raw > received + CLOCK_TOLERANCE:
+        return _doubtful(raw, received, gaps)
     if raw > received:
-        return Moment(raw, received, received, is_clock_doubtful=raw > received + CLOCK_TOLERANCE)
+        return Moment(raw, received, received)
     if received - raw > _LATE and not any(gap.covers(raw) for gap in gaps):
-        return Moment(raw, received, received, is_clock_doubtful=True)
+        return _doubtful(raw, received, gaps)
     return Moment(raw, raw, received)
+
+
+def _doubtful(raw: datetime | None, received: datetime, gaps: tuple[Gap, ...]) -> Moment:
+    """It may have waited in the queue of a gap that ended not long ago, or of one too short to be kept."""
+    begins = [gap.since or gap.until - _LONGEST_STEP for gap in gaps if received - gap.until <= _LATE]
+    earliest = min([received - SHORTEST_GAP, *begins])
+    return Moment(raw, received, received, is_clock_doubtful=True, earliest=earliest)
 
 
 def elapsed_s(earlier: Moment, later: Moment) -> float:
     """Seconds between two readings, never negative.
 
     By the charge point's own stamps, because queues come in a burst; by our clock where its clock was set in between
-    or stands still (AcTEC and MicroOcpp without time: always 1970).
+    or stands still (AcTEC and MicroOcpp without time: always 1970). A clock that is wrong anyway may jump: its stamps
+    count for no more than can have passed by ours.
     """
     if (
         earlier.raw is not None
@@ -136,8 +148,14 @@ def elapsed_s(earlier: Moment, later: Moment) -> float:
         and timedelta(0) <= later.raw - earlier.raw <= _LONGEST_STEP
         and not _stands_still(earlier, later)
     ):
-        return (later.raw - earlier.raw).total_seconds()
+        return min(later.raw - earlier.raw, _longest_between(earlier, later)).total_seconds()
     return max(0.0, (later.received - earlier.received).total_seconds())
+
+
+def _longest_between(earlier: Moment, later: Moment) -> timedelta:
+    if not later.is_clock_doubtful:
+        return _LONGEST_STEP
+    return later.received - (earlier.earliest or earlier.received - SHORTEST_GAP)
 
 
 def is_not_later(moment: Moment, than: Moment) -> bool:

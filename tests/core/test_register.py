@@ -1,6 +1,7 @@
 """Which readings of a register are trusted, and how much energy they prove (accounting rules 1, 2, 4, 5, 8)."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import accumulate
 from typing import Any
 
@@ -313,13 +314,25 @@ def test_a_coarse_register_may_jump_by_one_step_since_its_last_increase() -> Non
     assert deliverable(waiting, at(464 + 96), MAX_POWER_W) == 2000
 
 
+def waited(moment: Moment) -> Moment:
+    """Told after two hours without a connection."""
+    return replace(moment, earliest=moment.received - timedelta(hours=2))
+
+
 @pytest.mark.parametrize(
     ("stamps", "energy"),
     [
         pytest.param([at(60, 7200), at(3660, 7200)], 40_000, id="a queue that comes in a burst"),
         pytest.param([without_clock(60), without_clock(3660)], 40_000, id="no stamps: the receipt"),
         pytest.param([without_clock(60, 0), without_clock(3660, 0)], 40_000, id="always 1970: the receipt"),
-        pytest.param([without_clock(7200, 60), without_clock(7200, 3660)], 40_000, id="a clock since 1970, in a burst"),
+        pytest.param(
+            [waited(without_clock(7200, 60)), waited(without_clock(7200, 3660))],
+            40_000,
+            id="a clock since 1970, in a burst after two hours offline",
+        ),
+        pytest.param(
+            [without_clock(7200, 60), without_clock(7200, 3660)], 500, id="a clock since 1970 that jumps an hour"
+        ),
         pytest.param([without_clock(60, 0), at(3660)], 40_000, id="the clock was set in between"),
         pytest.param([at(60), at(61)], 500, id="40 kWh in a second are set aside"),
         pytest.param([at(60), at(60, received=3660)], 500, id="the same stamp again, an hour later, too"),
