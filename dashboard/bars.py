@@ -42,6 +42,7 @@ def show_alerts(alerts: Sequence[Alert], now: datetime, zone: tzinfo) -> None:
                     escaped(alert.text or alert.kind.replace("_", " ")),
                     escaped(alert.charge_point_id),
                     f"since {clock(alert.since, now, zone)}" if alert.since else "",
+                    f"acknowledged by {escaped(alert.acknowledged_by)}" if alert.acknowledged_by else "",
                 ),
             )
         )

@@ -96,6 +96,8 @@ class Alert:
     text: str
     since: datetime | None
     charge_point_id: str
+    severity: str = ""
+    acknowledged_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

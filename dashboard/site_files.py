@@ -189,7 +189,12 @@ def parse_server_status(content: bytes) -> ServerStatus:
         users_problems=_problems(object_at(document, "users_file")),
         alerts=tuple(
             Alert(
-                text_at(alert, "kind"), text_at(alert, "text"), moment_at(alert, "since"), text_at(alert, "charger_id")
+                text_at(alert, "kind"),
+                text_at(alert, "text"),
+                moment_at(alert, "since"),
+                text_at(alert, "charger_id"),
+                text_at(alert, "severity"),
+                text_at(alert, "acknowledged_by"),
             )
             for alert in objects_at(document, "alerts")
         ),

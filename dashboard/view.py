@@ -68,13 +68,15 @@ def problem_line(problem: Problem) -> str:
 
 
 def open_alerts(server: ServerStatus | None, state: ServerState) -> tuple[Alert, ...]:
-    """Give the alerts that need a person; while the server is not running, none that a charge point is offline.
+    """Give the alerts that need a person; while the server is not running, none that a charge point is silent.
 
-    That somebody nears a quota needs nobody: the quota tile and the users table show it.
+    Of severity `info` are those that need nobody: that somebody nears a quota stands in the quota tile and the users
+    table. Problems of users1.csv have a bar of their own.
     """
-    hidden = ("quota",) if state is ServerState.RUNNING else ("quota", "offline")
+    hidden = ("users file",) if state is ServerState.RUNNING else ("users file", "offline", "silent")
     alerts = server.alerts if server else ()
-    return tuple(alert for alert in alerts if not any(word in alert.kind.casefold() for word in hidden))
+    needed = (alert for alert in alerts if alert.severity != "info")
+    return tuple(alert for alert in needed if not any(word in alert.kind.casefold() for word in hidden))
 
 
 @dataclass(frozen=True, slots=True)

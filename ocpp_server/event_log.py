@@ -8,7 +8,7 @@ import logging
 from ocpp_server.core.changes import PutTransaction
 from ocpp_server.core.commands import Command, StartTransaction, StopTransaction
 from ocpp_server.core.draft import Decision
-from ocpp_server.core.records import EndKind, Note, NoteKind, Transaction
+from ocpp_server.core.records import SAID, EndKind, Note, NoteKind, Transaction
 
 log = logging.getLogger("evquota")
 
@@ -27,6 +27,7 @@ _TAGS = {
     NoteKind.CLOSED: "TRANSACTION",
     NoteKind.SECURITY: "STATUS",
     NoteKind.MESSAGE: "STATUS",
+    NoteKind.ALERT: "STATUS",
 }
 _LONGEST_FIELD = 200
 _LONGEST_LINE = 2000
@@ -85,7 +86,7 @@ def _log_note(note: Note) -> None:
         fields.append(f"transaction={note.transaction_id}")
     if note.id_tag:
         fields.append(f"tag={short_tag(note.id_tag)}")
-    fields += [f"{name}={printable(value)}" for name, value in note.figures]
+    fields += [f"{name}={printable(value)}" for name, value in note.figures if name != SAID]
     level = logging.WARNING if note.kind in _WARNINGS else logging.INFO
     line = " ".join([f"[{_TAGS[note.kind]}]", f"{note.kind.value}:", printable(note.text), *fields])
     log.log(level, "%s", line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…")

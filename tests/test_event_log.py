@@ -15,6 +15,7 @@ from ocpp_server.core.commands import (
     Heartbeat,
     MeterValues,
     OrderStops,
+    RecordMessage,
     ReplaceUsers,
     StartTransaction,
     StopTransaction,
@@ -70,6 +71,15 @@ class LoggedSite:
     def stop(self, number: int, minute: int = 10, reason: str = "Local") -> None:
         at = AT + timedelta(minutes=minute)
         self.handle(StopTransaction(self.charge_point_id, at, number, 900, at.isoformat(), reason=reason))
+
+
+def test_what_a_charge_point_said_itself_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """T16: the free text of a DataTransfer or of a broken frame is in the ledger alone."""
+    site = LoggedSite()
+    site.handle(RecordMessage("CP1", AT, NoteKind.MESSAGE, "DataTransfer vendorId=V", f"key={CANARY}"))
+
+    assert "[STATUS] message: DataTransfer vendorId=V charge_point=CP1" in caplog.messages
+    assert CANARY not in caplog.text
 
 
 def test_begin_and_end_of_a_session_are_a_line_each(caplog: pytest.LogCaptureFixture) -> None:

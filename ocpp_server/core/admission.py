@@ -13,33 +13,16 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.frozen import dataclass, replace
-from ocpp_server.core.period import Gap
-from ocpp_server.core.records import Admission, Alert, ChargePoint, NoteKind
+from ocpp_server.core.period import SHORTEST_GAP, Gap
+from ocpp_server.core.records import Admission, ChargePoint, NoteKind
+from ocpp_server.core.security_events import MOVED, alert_id_of, raise_alert, resolve_alerts, resolve_passing
 from ocpp_server.core.site import Site, UnknownChargePoints
 
 MOST_PENDING: Final = 20
 PENDING_FOR: Final = timedelta(hours=24)
 """A charge point that waits for approval and was not heard of for so long is forgotten."""
 
-TAKEN_OVER: Final = "TakenOver"
-"""Event of our own: a connection from another address took an id over from one that was alive."""
-HELD_DOWN: Final = "HeldDown"
-"""Event of our own: two connections fight for one id."""
-_MOVED: Final = "Moved"
-_PASSING_EVENTS: Final = frozenset({"StartupOfTheDevice", "ResetOrReboot", "SettingSystemTime"})
-"""Critical, but each power cut brings them: their alert is over after a day."""
-_CRITICAL_EVENTS: Final = _PASSING_EVENTS | {
-    "FirmwareUpdated",
-    "SecurityLogWasCleared",
-    "MemoryExhaustion",
-    "TamperDetectionActivated",
-    HELD_DOWN,
-}
-"""Security white paper §8; they raise an alert."""
-_PASSING_FOR: Final = timedelta(hours=24)
-_ALERT_KIND: Final = "security"
-_PASSING_ALERT_KIND: Final = "security, passing"
-_SHORTEST_GAP = timedelta(minutes=10)
+_CERTIFICATE_PROFILE: Final = 3
 _MOST_GAPS = 20
 
 
@@ -77,7 +60,7 @@ class Handshake:
     def security_profile(self) -> int:
         """The OCPP security profile that it has proved; 0: none."""
         if self.proof is Proof.CERTIFICATE:
-            return 3
+            return _CERTIFICATE_PROFILE
         if self.proof is Proof.KEY:
             return 2 if self.is_encrypted else 1
         return 0
@@ -137,25 +120,40 @@ def judge(site: Site, handshake: Handshake) -> Verdict:
     least = required_profile(site, handshake.charge_point_id)
     if profile < least:
         return TurnedAway(401, f"proved security profile {profile}, but {least} is the least that is let in")
-    if admission is not None:
-        return LetIn(admission, profile)
-    return _judge_unknown(site, handshake)
+    if admission is not Admission.APPROVED:
+        admission = _without_approval(site, handshake, admission)
+    if admission is None:
+        return TurnedAway(404, "is not approved, and EVQUOTA_CHARGER_ADMISSION=locked; approve it to let it in")
+    full = _full(site, handshake.charge_point_id, admission, handshake.at)
+    return TurnedAway(404, full) if full else LetIn(admission, profile)
 
 
-def _judge_unknown(site: Site, handshake: Handshake) -> Verdict:
-    policy = site.policy.admission
-    profile = handshake.security_profile
-    here = [known for known in site.charge_points.values() if known.admission is not Admission.PENDING]
-    if policy.unknown is UnknownChargePoints.LOCKED:
-        return TurnedAway(404, "is unknown, and EVQUOTA_CHARGER_ADMISSION=locked; approve it to let it in")
-    if policy.unknown is UnknownChargePoints.OPEN or handshake.place is Place.LOOPBACK:
-        if len(here) >= policy.max_charge_points:
-            return TurnedAway(404, f"is unknown, and {len(here)} are known: EVQUOTA_MAX_CHARGE_POINTS allows no more")
-        return LetIn(Admission.APPROVED, profile)
-    waiting = [known for known in site.charge_points.values() if _is_waiting(site, known, handshake.at)]
-    if len(waiting) >= MOST_PENDING:
-        return TurnedAway(404, f"is unknown, and {len(waiting)} charge points wait for approval already")
-    return LetIn(Admission.PENDING, profile)
+def _without_approval(site: Site, handshake: Handshake, before: Admission | None) -> Admission | None:
+    """What one that nobody approved is let in as, by the setting; None: it is not. Who waits already goes on waiting,
+    also on this machine.
+    """
+    match site.policy.admission.unknown:
+        case UnknownChargePoints.LOCKED:
+            return None
+        case UnknownChargePoints.OPEN:
+            return Admission.APPROVED
+        case _:
+            is_here = handshake.place is Place.LOOPBACK and before is None
+            return Admission.APPROVED if is_here else Admission.PENDING
+
+
+def _full(site: Site, charge_point_id: str, admission: Admission, at: datetime) -> str:
+    """Why there is no room for a charge point that begins, or waits on, as this; blank: there is."""
+    known = site.charge_points.get(charge_point_id)
+    if admission is Admission.PENDING:
+        waiting = {one.charge_point_id for one in site.charge_points.values() if _is_waiting(site, one, at)}
+        has_room = charge_point_id in waiting or len(waiting) < MOST_PENDING or (known is not None and known.key_hash)
+        return "" if has_room else f"is unknown, and {len(waiting)} charge points wait for approval already"
+    if admission_of(site, charge_point_id) not in (Admission.PENDING, None):
+        return ""
+    here = sum(not is_stranger(site, one) for one in site.charge_points)
+    has_room = here < site.policy.admission.max_charge_points
+    return "" if has_room else f"is unknown, and {here} are known: EVQUOTA_MAX_CHARGE_POINTS allows no more"
 
 
 def _network_line(handshake: Handshake) -> str:
@@ -171,15 +169,28 @@ def home_network(address: str) -> str:
     return str(ip_network(f"{address.partition('%')[0]}/{64 if ':' in address else 24}", strict=False))
 
 
+def is_stranger(site: Site, charge_point_id: str) -> bool:
+    """It came by itself, and no person has done anything about it: neither approved it nor given it a key."""
+    known = site.charge_points.get(charge_point_id)
+    return known is not None and admission_of(site, charge_point_id) is Admission.PENDING and not known.key_hash
+
+
 def _is_waiting(site: Site, known: ChargePoint, at: datetime) -> bool:
-    if known.admission is not Admission.PENDING:
-        return False
     last = site.last_seen.get(known.charge_point_id, known.first_seen)
-    return known.connected_since is not None or at - last < PENDING_FOR
+    is_here = known.connected_since is not None or at - last < PENDING_FOR
+    return is_here and is_stranger(site, known.charge_point_id)
 
 
 def connect(site: Site, command: cmd.Connect) -> Decision:
-    """A socket opened: remember the gap before it, the time in which the charge point may have queued messages."""
+    """A socket opened: remember the gap before it, the time in which the charge point may have queued messages.
+
+    Refused where others took the last room since the handshake was judged.
+    """
+    before = admission_of(site, command.charge_point_id)
+    admission = command.admission if before in (Admission.PENDING, None) else before
+    full = _full(site, command.charge_point_id, admission, command.at)
+    if full:
+        return Decision(cmd.Refused(f"{command.charge_point_id} {full}"))
     draft = Draft(site, command.at)
     known = site.charge_points.get(command.charge_point_id)
     if known is None:
@@ -187,11 +198,13 @@ def connect(site: Site, command: cmd.Connect) -> Decision:
         known = ChargePoint(command.charge_point_id, first_seen=command.at, admission=command.admission, gaps=gaps)
     else:
         last = site.last_seen.get(command.charge_point_id, known.first_seen)
-        if command.at - last >= _SHORTEST_GAP:  # also after a kill, when nobody saw the socket close
+        if command.at - last >= SHORTEST_GAP:  # also after a kill, when nobody saw the socket close
             known = replace(known, gaps=(*known.gaps, Gap(last, command.at))[-_MOST_GAPS:])
     _watch_address(draft, known, command)
+    is_let_in_now = known.admission is Admission.PENDING and command.admission is Admission.APPROVED
     connected = replace(
         known,
+        admission=Admission.APPROVED if is_let_in_now else known.admission,
         connected_since=command.at,
         address=command.address,
         home_address=known.home_address or (command.address if command.security_profile == 0 else ""),
@@ -205,39 +218,19 @@ def connect(site: Site, command: cmd.Connect) -> Decision:
 
 def _watch_address(draft: Draft, known: ChargePoint, command: cmd.Connect) -> None:
     """Without a proof, the network it always came from is all there is to recognise it by (T2)."""
-    if command.security_profile or not command.address or not known.home_address:
+    alert_id = alert_id_of(command.charge_point_id, MOVED)
+    if command.security_profile:
+        draft.resolve(alert_id)
         return
-    alert_id = _alert_id(command.charge_point_id, _MOVED)
+    if not command.address or not known.home_address or is_stranger(draft.site, command.charge_point_id):
+        return
     if home_network(command.address) == home_network(known.home_address):
         draft.resolve(alert_id)
         return
     if alert_id in draft.site.alerts:
         return
     text = f"{command.charge_point_id} has no key and connects from {command.address}, not from {known.home_address}"
-    _raise(draft, command.charge_point_id, _MOVED, text)
-
-
-def security_event(site: Site, command: cmd.SecurityEvent) -> Decision:
-    """Keep an event; a critical one raises an alert."""
-    draft = Draft(site, command.at)
-    if command.event in _CRITICAL_EVENTS:
-        _raise(draft, command.charge_point_id, command.event, command.text)
-    else:
-        draft.note(NoteKind.SECURITY, command.text, charge_point_id=command.charge_point_id)
-    return draft.decide(cmd.Done())
-
-
-def _raise(draft: Draft, charge_point_id: str, event: str, text: str) -> None:
-    draft.note(NoteKind.SECURITY, text, charge_point_id=charge_point_id)
-    alert_id = _alert_id(charge_point_id, event)
-    before = draft.site.alerts.get(alert_id)
-    kind = _PASSING_ALERT_KIND if event in _PASSING_EVENTS else _ALERT_KIND
-    since = before.since if before is not None and kind == _ALERT_KIND else draft.at
-    draft.put(ch.PutAlert(Alert(alert_id, kind, text, since, charge_point_id)))
-
-
-def _alert_id(charge_point_id: str, event: str) -> str:
-    return f"security-{event}-{charge_point_id}"
+    raise_alert(draft, command.charge_point_id, MOVED, text)
 
 
 def approve(site: Site, command: cmd.ApproveChargePoint) -> Decision:
@@ -247,7 +240,7 @@ def approve(site: Site, command: cmd.ApproveChargePoint) -> Decision:
     least = known.min_security_profile if command.min_security_profile is None else command.min_security_profile
     approved = replace(known, admission=Admission.APPROVED, min_security_profile=least, home_address="")
     draft.put(ch.PutChargePoint(approved))
-    _resolve_alerts(draft, command.charge_point_id)
+    resolve_alerts(draft, command.charge_point_id)
     _note_deed(draft, command.charge_point_id, "approved", command.by)
     return draft.decide(cmd.Done())
 
@@ -262,10 +255,11 @@ def lock(site: Site, command: cmd.LockChargePoint) -> Decision:
 
 
 def set_key(site: Site, command: cmd.SetChargePointKey) -> Decision:
-    """Give a charge point a key, or take it away; with it goes what the key had proved."""
+    """Give a charge point a key, or take it away; with it goes what the key had proved, not what a certificate did."""
     draft = Draft(site, command.at)
     known = draft.charge_point(command.charge_point_id)
-    least = known.min_security_profile if command.key_hash else 0
+    is_kept = bool(command.key_hash) or known.min_security_profile == _CERTIFICATE_PROFILE
+    least = known.min_security_profile if is_kept else 0
     draft.put(ch.PutChargePoint(replace(known, key_hash=command.key_hash, min_security_profile=least)))
     _note_deed(draft, command.charge_point_id, "key set" if command.key_hash else "key removed", command.by)
     return draft.decide(cmd.Done())
@@ -279,7 +273,7 @@ def forget(site: Site, command: cmd.ForgetChargePoint) -> Decision:
     if site.open_on(command.charge_point_id):
         return draft.decide(cmd.Refused(f"a session runs on {command.charge_point_id}: stop it first"))
     draft.put(ch.RemoveChargePoint(command.charge_point_id))
-    _resolve_alerts(draft, command.charge_point_id)
+    resolve_alerts(draft, command.charge_point_id)
     _note_deed(draft, command.charge_point_id, "forgotten", command.by)
     return draft.decide(cmd.Done())
 
@@ -288,20 +282,11 @@ def forget_expired(site: Site, command: cmd.ForgetExpired) -> Decision:
     """Let go of what waited too long, and of alerts whose day is over."""
     draft = Draft(site, command.at)
     for known in site.charge_points.values():
-        is_pending = known.admission is Admission.PENDING
-        has_session = bool(site.open_on(known.charge_point_id))
-        if is_pending and not has_session and not _is_waiting(site, known, command.at):
+        is_over = is_stranger(site, known.charge_point_id) and not _is_waiting(site, known, command.at)
+        if is_over and not site.open_on(known.charge_point_id):
             draft.put(ch.RemoveChargePoint(known.charge_point_id))
-    for alert in site.alerts.values():
-        if alert.kind == _PASSING_ALERT_KIND and command.at - alert.since >= _PASSING_FOR:
-            draft.resolve(alert.alert_id)
+    resolve_passing(draft)
     return draft.decide(cmd.Done())
-
-
-def _resolve_alerts(draft: Draft, charge_point_id: str) -> None:
-    for alert in draft.site.alerts.values():
-        if alert.charge_point_id == charge_point_id and alert.kind in (_ALERT_KIND, _PASSING_ALERT_KIND):
-            draft.resolve(alert.alert_id)
 
 
 def _note_deed(draft: Draft, charge_point_id: str, deed: str, by: str) -> None:

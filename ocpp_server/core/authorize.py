@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from ocpp_server.core.admission import admission_of
+from ocpp_server.core.admission import admission_of, is_stranger
 from ocpp_server.core.commands import Authorize, Authorized, IdTagInfo
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.frozen import dataclass
@@ -108,7 +108,8 @@ def note_refusal(draft: Draft, charge_point_id: str, id_tag: str, verdict: Verdi
     draft.note(
         NoteKind.REFUSAL, verdict.reason, charge_point_id=charge_point_id, id_tag=id_tag.strip(), figures=figures
     )
-    draft.refuse(id_tag.strip(), charge_point_id, verdict.reason)
+    if not is_stranger(draft.site, charge_point_id):  # it could push out the cards that people look for there
+        draft.refuse(id_tag.strip(), charge_point_id, verdict.reason)
 
 
 def id_tag_info(charge_point: ChargePoint, user: User | None, status: AuthorizationStatus, at: datetime) -> IdTagInfo:

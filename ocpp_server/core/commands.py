@@ -5,7 +5,7 @@ number): units are decided in the core.
 """
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.frozen import dataclass
@@ -124,6 +124,8 @@ class RecordMessage:
     at: datetime
     kind: NoteKind
     text: str
+    said: str = ""
+    """What it said in its own words, for the ledger alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,8 @@ class RecordConfiguration:
     keys: tuple[tuple[str, str], ...]
     is_complete: bool = False
     """True: this is the whole list, asked for after a boot."""
+    readonly: tuple[str, ...] = ()
+    """Those of the keys that cannot be changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +285,42 @@ class ResolveAlert:
     alert_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What is wrong with users1.csv or chargers.csv now; the last good rows stay in force."""
+
+    name: Literal["users1.csv", "chargers.csv"]
+    error: str = ""
+    """Why the file as a whole cannot be used; blank: it can."""
+    bad_rows: int = 0
+    first_bad_row: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LookForAlerts:
+    """Look which alerts are due and which are over."""
+
+    at: datetime
+    listening_since: datetime
+    """Since when charge points could reach the server and its clock went on evenly."""
+    disk_free: int | None = None
+    """Bytes; None: it could not be found out."""
+    disk_size: int = 0
+    """Bytes."""
+    tables: tuple[TableState, ...] = ()
+    is_pinging: bool = True
+    """Connections are pinged, where chargers.csv does not forbid it: a dead one is found within a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeAlert:
+    """A person has seen an alert and takes care; it stays until its state is over."""
+
+    at: datetime
+    alert_id: str
+    by: str
+
+
 Command: TypeAlias = (
     Connect
     | Disconnect
@@ -309,6 +349,8 @@ Command: TypeAlias = (
     | Adjust
     | RaiseAlert
     | ResolveAlert
+    | LookForAlerts
+    | AcknowledgeAlert
 )
 
 

@@ -3,22 +3,24 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from ocpp_server.core import admission
+from ocpp_server.core import admission, alerts
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.authorize import authorize
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.frozen import replace
+from ocpp_server.core.leaks import is_watched
 from ocpp_server.core.meter_values import meter_values
 from ocpp_server.core.period import CLOCK_TOLERANCE, parse_timestamp, split_by_hour
 from ocpp_server.core.quota import WARNINGS, account_of, open_month, warning_id
 from ocpp_server.core.records import (
+    SAID,
     Admission,
-    Alert,
     BookingKind,
     Connector,
     NoteKind,
 )
+from ocpp_server.core.security_events import security_event
 from ocpp_server.core.site import Site
 from ocpp_server.core.start_transaction import start_transaction
 from ocpp_server.core.stop_transaction import stop_transaction
@@ -26,6 +28,8 @@ from ocpp_server.core.stops import close_stale, order_stops, record_stop_attempt
 
 _SEEN_EVERY = timedelta(seconds=10)
 _MOST_CONNECTORS = 64
+_MOST_CONFIGURATION_KEYS = 500
+"""Those of the field have up to 200; the file that shows them is written anew every second."""
 
 
 def decide(site: Site, command: cmd.Command) -> Decision:
@@ -51,10 +55,13 @@ def decide(site: Site, command: cmd.Command) -> Decision:
             return _disconnect(site, command)
         case cmd.RecordMessage():
             draft = Draft(site, command.at)
-            draft.note(command.kind, command.text, charge_point_id=command.charge_point_id)
+            said = {SAID: command.said} if command.said else {}
+            draft.note(command.kind, command.text, charge_point_id=command.charge_point_id, figures=said)
             return _seen(site, command.charge_point_id, command.at, draft.decide(cmd.Done()))
         case cmd.SecurityEvent():
-            return _seen(site, command.charge_point_id, command.at, admission.security_event(site, command))
+            is_stranger = admission.is_stranger(site, command.charge_point_id)
+            decision = security_event(site, command, is_stranger=is_stranger)
+            return _seen(site, command.charge_point_id, command.at, decision)
         case cmd.ApproveChargePoint():
             return admission.approve(site, command)
         case cmd.LockChargePoint():
@@ -83,9 +90,12 @@ def decide(site: Site, command: cmd.Command) -> Decision:
             return _open_month(site, command)
         case cmd.Adjust():
             return _adjust(site, command)
-        case cmd.RaiseAlert(at, alert_id, kind, text):
-            since = site.alerts[alert_id].since if alert_id in site.alerts else at
-            return Decision(cmd.Done(), (ch.PutAlert(Alert(alert_id, kind, text, since)),))
+        case cmd.LookForAlerts():
+            return alerts.look_for_alerts(site, command)
+        case cmd.AcknowledgeAlert():
+            return alerts.acknowledge_alert(site, command)
+        case cmd.RaiseAlert():
+            return alerts.raise_alert(site, command)
         case cmd.ResolveAlert(_, alert_id):
             return Decision(cmd.Done(), (ch.RemoveAlert(alert_id),) if alert_id in site.alerts else ())
         case _:
@@ -105,7 +115,8 @@ def _disconnect(site: Site, command: cmd.Disconnect) -> Decision:
     known = site.charge_points.get(command.charge_point_id)
     if known is None or known.connected_since is None:
         return Decision(cmd.Done())
-    return Decision(cmd.Done(), (ch.PutChargePoint(replace(known, connected_since=None)),))
+    gone = replace(known, connected_since=None, disconnected_at=command.at)
+    return Decision(cmd.Done(), (ch.PutChargePoint(gone),))
 
 
 def _boot(site: Site, command: cmd.BootNotification) -> Decision:
@@ -154,9 +165,12 @@ def _configuration(site: Site, command: cmd.RecordConfiguration) -> Decision:
     known = draft.charge_point(command.charge_point_id)
     keys = dict(() if command.is_complete else site.configurations.get(command.charge_point_id, ()))
     keys.update(command.keys)
+    keys = dict(list(keys.items())[:_MOST_CONFIGURATION_KEYS])
     draft.put(ch.PutConfiguration(command.charge_point_id, command.at, tuple(sorted(keys.items()))))
-    if command.is_complete and known.configured_boot != known.booted_at:
-        draft.put(ch.PutChargePoint(replace(known, configured_boot=known.booted_at)))
+    readonly = tuple(sorted({key for key in command.readonly if is_watched(key)}))
+    told = replace(known, configured_boot=known.booted_at, readonly_keys=readonly)
+    if command.is_complete and told != known:
+        draft.put(ch.PutChargePoint(told))
     return draft.decide(cmd.Done())
 
 

@@ -6,6 +6,7 @@ All are frozen; a change is a new record (see `changes`). Times are UTC, energy 
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from ocpp_server.core.energy import EnergyUnit, Wh
 from ocpp_server.core.frozen import dataclass
@@ -183,6 +184,10 @@ class ChargePoint:
     """IP address of the last connection."""
     home_address: str = ""
     """The first IP address it came from without a proof; from another network it raises an alert."""
+    disconnected_at: datetime | None = None
+    """When its last connection ended; also for one that had been quiet for hours."""
+    readonly_keys: tuple[str, ...] = ()
+    """Configuration keys that it says cannot be changed, of those that leaks depend on."""
 
 
 class BookingKind(StrEnum):
@@ -248,6 +253,11 @@ class NoteKind(StrEnum):
     ADJUSTED = "adjusted"
     MONTH = "month"
     MESSAGE = "message"
+    ALERT = "alert"
+
+
+SAID: Final = "said"
+"""Name of the figure that holds a charge point's own words: never logged, for they may hold a secret or a whole tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +284,9 @@ class Alert:
     since: datetime
     charge_point_id: str = ""
     transaction_id: int | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    """Who has seen it and takes care; blank: nobody yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,8 @@ def _put_transaction(site: Site, transaction: Transaction) -> None:
             index[number] = transaction
         else:
             index.pop(number, None)
+    if not site.open_by_tag[transaction.id_tag]:  # any text can be a tag: what is left of each would pile up
+        del site.open_by_tag[transaction.id_tag]
 
 
 def _add_booking(site: Site, change: ch.AddBooking) -> None:

@@ -6,6 +6,7 @@ What it ends is `succession.py`'s.
 from datetime import timedelta
 
 from ocpp_server.core import changes as ch
+from ocpp_server.core.admission import admission_of
 from ocpp_server.core.authorize import access_of, id_tag_info, judge, note_refusal
 from ocpp_server.core.commands import IdTagInfo, Started, StartTransaction
 from ocpp_server.core.draft import Decision, Draft
@@ -14,7 +15,7 @@ from ocpp_server.core.evidence import learn_clock
 from ocpp_server.core.frozen import replace
 from ocpp_server.core.period import Moment, moment_of
 from ocpp_server.core.quota import account_of, find_user
-from ocpp_server.core.records import AuthorizationStatus, ChargePoint, Transaction
+from ocpp_server.core.records import Admission, AuthorizationStatus, ChargePoint, Transaction
 from ocpp_server.core.register import begin
 from ocpp_server.core.site import Site, StartKey
 from ocpp_server.core.succession import supersede
@@ -99,6 +100,7 @@ def _begun(site: Site, command: StartTransaction, charge_point: ChargePoint, mom
     id_tag, account = account_of(site, command.id_tag)
     user = find_user(site, command.id_tag)
     is_queued = command.at - moment.at > _QUEUED_AFTER
+    is_approved = admission_of(site, command.charge_point_id) in (Admission.APPROVED, None)
     return Transaction(
         transaction_id=site.next_transaction_id,
         charge_point_id=command.charge_point_id,
@@ -114,6 +116,6 @@ def _begun(site: Site, command: StartTransaction, charge_point: ChargePoint, mom
         started_at=moment.at,
         received_at=command.at,
         register=begin(meter_wh(site, charge_point, command.meter_start), moment),
-        is_on_quota=access_of(site, command.charge_point_id) is not Access.FREE,
+        is_on_quota=is_approved and access_of(site, command.charge_point_id) is not Access.FREE,
         flags=("started offline",) if is_queued else (),
     )

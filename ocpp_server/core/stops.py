@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ocpp_server.core import changes as ch
+from ocpp_server.core.admission import admission_of
 from ocpp_server.core.authorize import access_of
 from ocpp_server.core.commands import CloseStale, Done, OrderStops, RecordStopAttempt, RequestStop, Unknown
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.frozen import dataclass, replace
 from ocpp_server.core.quota import COARSE_STEP, allowance, find_user, interval_of, is_expired, stop_time
 from ocpp_server.core.records import (
+    Admission,
     Alert,
     AuthorizationStatus,
     EndKind,
@@ -54,20 +56,29 @@ def next_look(site: Site, now: datetime) -> datetime | None:
     retries = [
         transaction.stop.next_attempt_at
         for transaction in site.open_transactions.values()
-        if transaction.stop is not None and not has_ceased(site, transaction, now)
+        if transaction.stop is not None and _may_be_asked(site, transaction) and not has_ceased(site, transaction, now)
     ]
     return min((*forecast, *retries), default=None)
 
 
 def due_attempts(site: Site, now: datetime) -> list[Transaction]:
-    """Ordered stops whose next attempt is due, and in which energy still flows or nobody knows."""
+    """Ordered stops whose next attempt is due, and in which energy still flows or nobody knows.
+
+    None on a charge point that is not approved: while it is pending, no remote stop is sent to it (OCPP 1.6 §4.2).
+    """
     return [
         transaction
         for transaction in site.open_transactions.values()
         if transaction.stop is not None
         and transaction.stop.next_attempt_at <= now
+        and _may_be_asked(site, transaction)
         and not has_ceased(site, transaction, now)
     ]
+
+
+def _may_be_asked(site: Site, transaction: Transaction) -> bool:
+    """Once it is approved, what is overdue is asked at once."""
+    return admission_of(site, transaction.charge_point_id) not in (Admission.PENDING, Admission.LOCKED)
 
 
 def has_ceased(site: Site, transaction: Transaction, now: datetime) -> bool:

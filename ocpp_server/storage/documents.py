@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from ocpp_server.core.admission import admission_of
+from ocpp_server.core.alerts import Severity, severity_of
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.leaks import Leak, leaks_of
 from ocpp_server.core.period import Month
 from ocpp_server.core.quota import find_user, stop_time
 from ocpp_server.core.records import (
@@ -39,6 +41,7 @@ _STATUS_RANK = (
     "Unavailable",
     "Available",
 )
+_SEVERITY_RANK = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
 
 def kwh(wh: Wh | int) -> float:
@@ -121,24 +124,29 @@ def energy_hourly(site: Site, month: Month) -> bytes:
 
 
 def alerts(site: Site) -> bytes:
-    """Open alerts, oldest first."""
+    """Alerts that are not resolved, the gravest first."""
     return encode(alert_documents(site.alerts.values()))
 
 
-def alert_documents(open_alerts: Iterable[Alert]) -> list[Json]:
-    """Alerts as the files show them."""
-    return [
-        {
-            "id": alert.alert_id,
-            "kind": alert.kind,
-            "text": alert.text,
-            "since": stamp(alert.since),
-            "charger_id": alert.charge_point_id or None,
-            "transaction_id": alert.transaction_id,
-            "state": "open",
-        }
-        for alert in sorted(open_alerts, key=lambda alert: alert.since)
-    ]
+def alert_documents(unresolved: Iterable[Alert]) -> list[Json]:
+    """Alerts as the files show them: by severity, the newest first."""
+    newest = sorted(unresolved, key=lambda alert: alert.since, reverse=True)
+    return [_alert(alert) for alert in sorted(newest, key=lambda alert: _SEVERITY_RANK.index(severity_of(alert)))]
+
+
+def _alert(alert: Alert) -> Json:
+    return {
+        "id": alert.alert_id,
+        "kind": alert.kind,
+        "severity": severity_of(alert).value,
+        "text": alert.text,
+        "since": stamp(alert.since),
+        "charger_id": alert.charge_point_id or None,
+        "transaction_id": alert.transaction_id,
+        "state": "open" if alert.acknowledged_at is None else "acknowledged",
+        "acknowledged_at": None if alert.acknowledged_at is None else stamp(alert.acknowledged_at),
+        "acknowledged_by": alert.acknowledged_by or None,
+    }
 
 
 def charger_name(site: Site, charge_point_id: str) -> str:
@@ -214,6 +222,16 @@ def _charger(site: Site, charge_point: ChargePoint, power_w: int) -> Json:
         "resolution_wh": charge_point.resolution,
         "unattributed_kwh": kwh(charge_point.unattributed),
         "configuration": dict(site.configurations.get(charge_point_id, ())),
+        "leaks": [_leak(leak) for leak in leaks_of(site, charge_point_id)],
+    }
+
+
+def _leak(leak: Leak) -> Json:
+    return {
+        "key": leak.key or None,
+        "value": leak.value if leak.key else None,
+        "why": leak.why,
+        "mended_by": None if leak.mend is None else leak.mend[1],
     }
 
 

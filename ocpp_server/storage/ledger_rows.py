@@ -12,8 +12,12 @@ from ocpp_server.storage.ledger_codec import Row, Value, encode, time_text
 
 MOST_READINGS = 5_000
 MOST_NOTES = 20_000
+MOST_EVIDENCE = 20_000
+"""Notes of kinds "set aside" and "orphan"."""
 MOST_REFUSED_TAGS = 200
 _PRUNE_EVERY = 250
+_PRUNE_NOTES_EVERY = 2_500
+"""It takes 60 ms, as all of them are sorted."""
 
 
 def rows_of(changes: Iterable[ch.Change]) -> dict[str, list[Row]]:
@@ -130,15 +134,20 @@ def _transaction_row(transaction: Transaction) -> Row:
 
 
 def _prunings(rows: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
-    """Let go of the oldest entries now and then: when the numbers added pass a multiple of 250."""
-    prunings = {
-        sql.ADD_READING: (sql.PRUNE_READINGS, MOST_READINGS),
-        sql.ADD_NOTE: (sql.PRUNE_NOTES, MOST_NOTES),
-        sql.ADD_REFUSED_TAG: (sql.PRUNE_REFUSED_TAGS, MOST_REFUSED_TAGS),
-    }
+    """Let go of the oldest entries now and then: when the numbers added pass a multiple of 250, of notes 2,500."""
     due: dict[str, list[Row]] = {}
-    for addition, (pruning, most) in prunings.items():
-        numbers = [row[0] for row in rows.get(addition, ()) if isinstance(row[0], int)]
-        if numbers and max(numbers) // _PRUNE_EVERY > (min(numbers) - 1) // _PRUNE_EVERY:
-            due[pruning] = [(max(numbers) - most,)]
+    if newest := _passed(rows.get(sql.ADD_READING, ()), _PRUNE_EVERY):
+        due[sql.PRUNE_READINGS] = [(newest - MOST_READINGS,)]
+    if newest := _passed(rows.get(sql.ADD_REFUSED_TAG, ()), _PRUNE_EVERY):
+        due[sql.PRUNE_REFUSED_TAGS] = [(newest - MOST_REFUSED_TAGS,)]
+    if _passed(rows.get(sql.ADD_NOTE, ()), _PRUNE_NOTES_EVERY):
+        due |= {sql.PRUNE_NOTES: [(MOST_NOTES,)], sql.PRUNE_EVIDENCE: [(MOST_EVIDENCE,)]}
     return due
+
+
+def _passed(rows: Iterable[Row], every: int) -> int | None:
+    """The highest of the numbers that were added, if they pass a multiple of `every`."""
+    numbers = [row[0] for row in rows if isinstance(row[0], int)]
+    if not numbers or max(numbers) // every == (min(numbers) - 1) // every:
+        return None
+    return max(numbers)

@@ -85,6 +85,20 @@ PUT_ALERT = "INSERT INTO alerts VALUES (?, ?) ON CONFLICT (alert_id) DO UPDATE S
 REMOVE_ALERT = "DELETE FROM alerts WHERE alert_id = ?"
 PUT_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
+_PRUNE_NOTES = """
+DELETE FROM notes WHERE number IN (
+    SELECT number FROM (
+        SELECT number, row_number() OVER (
+            PARTITION BY CASE WHEN json_valid(document) THEN json_extract(document, '$.charge_point_id') END
+            ORDER BY number DESC
+        ) AS newer FROM notes WHERE kind {kinds}
+    ) ORDER BY newer DESC, number
+    LIMIT max(0, (SELECT count(*) FROM notes WHERE kind {kinds}) - ?)
+)
+"""
+"""Down to so many, at the cost of the charge points that have most: a noisy one does not push out what others said."""
 PRUNE_READINGS = "DELETE FROM readings WHERE number <= ?"
-PRUNE_NOTES = "DELETE FROM notes WHERE number <= ? AND kind NOT IN ('set aside', 'orphan')"
+PRUNE_NOTES = _PRUNE_NOTES.format(kinds="NOT IN ('set aside', 'orphan')")
+PRUNE_EVIDENCE = _PRUNE_NOTES.format(kinds="IN ('set aside', 'orphan')")
+"""Notes of energy that was not booked: who has a question about it may ask late."""
 PRUNE_REFUSED_TAGS = "DELETE FROM refused_tags WHERE number <= ?"

@@ -102,6 +102,19 @@ def test_a_charge_point_that_waits_for_approval_authorizes_nobody() -> None:
     assert site.notes[0].text == "charge point is not approved yet"
 
 
+def test_cards_that_a_stranger_tells_are_not_listed_as_refused() -> None:
+    """T26: the list of refused cards is short, and people learn new cards from it."""
+    site = SiteBuilder([user("RFID001")])
+    site.do(cmd.Connect("STRANGER", at(0), admission=Admission.PENDING))
+    site.do(cmd.BootNotification("STRANGER", at(0)))
+    site.authorize("NEW_CARD")
+    for number in range(60):
+        site.authorize(f"FORGED{number}", charge_point_id="STRANGER")
+        site.start(f"FORGED{number}", charge_point_id="STRANGER")
+
+    assert [refused.id_tag for refused in site.site.refused_tags] == ["NEW_CARD"]
+
+
 @pytest.mark.parametrize("tag", ["RFID001", "BLOCKED", "UNKNOWN", "EMPTY"])
 def test_everyone_charges_at_a_free_charge_point_and_nobody_at_a_closed_one(tag: str) -> None:
     """Rule 17."""

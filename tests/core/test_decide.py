@@ -12,7 +12,7 @@ from ocpp_server.core import commands as cmd
 from ocpp_server.core.decide import decide
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Gap, Month
-from ocpp_server.core.records import Admission, ChargePoint, NoteKind
+from ocpp_server.core.records import SAID, Admission, ChargePoint, NoteKind
 from ocpp_server.core.site import Policy, Site, apply
 from ocpp_server.core.users import Access, ChargerRow, IdTag
 
@@ -38,6 +38,21 @@ def test_a_command_that_is_none_is_refused() -> None:
     """Closed unions."""
     with pytest.raises(AssertionError):
         decide(Site(Policy(ZONE)), cast("cmd.Command", "nonsense"))
+
+
+def test_what_people_decide_about_charge_points_reaches_its_rule() -> None:
+    """`core.admission` and `core.security_events` have tests of their own."""
+    site = SiteBuilder()
+    for command, text in (
+        (cmd.LockChargePoint(at(), CHARGE_POINT, "anna"), "charge point locked"),
+        (cmd.ApproveChargePoint(at(), CHARGE_POINT, "anna"), "charge point approved"),
+        (cmd.SetChargePointKey(at(), CHARGE_POINT, "hash", "anna"), "charge point key set"),
+        (cmd.SecurityEvent(CHARGE_POINT, at(), "MemoryExhaustion", "memory is full"), "memory is full"),
+        (cmd.ForgetChargePoint(at(), CHARGE_POINT, "anna"), "charge point forgotten"),
+    ):
+        site.do(command)
+        assert [note.text for note in site.notes] == [text]
+    assert site.do(cmd.ForgetExpired(at())) == cmd.Done()
 
 
 # --- connections and boots ------------------------------------------------------------------------------------------
@@ -222,6 +237,25 @@ def test_a_message_that_is_only_kept_is_a_note() -> None:
     assert (reply, site.kinds(), site.notes[0].charge_point_id) == (cmd.Done(), [NoteKind.MESSAGE], CHARGE_POINT)
 
 
+def test_what_a_charge_point_said_itself_is_kept_apart() -> None:
+    """T16: it may hold a secret, and what is under this name is not logged."""
+    site = SiteBuilder()
+    site.do(cmd.RecordMessage(CHARGE_POINT, at(0), NoteKind.MESSAGE, "DataTransfer", "key=secret"))
+
+    assert (site.notes[0].text, site.notes[0].figures) == ("DataTransfer", ((SAID, "key=secret"),))
+
+
+def test_a_configuration_without_an_end_is_cut() -> None:
+    """T26: 500 keys are more than any charge point has; a known one can still be changed."""
+    site = SiteBuilder()
+    keys = tuple((f"K{number:05d}", "0") for number in range(20_000))
+    site.do(cmd.RecordConfiguration(CHARGE_POINT, at(0), keys, is_complete=True))
+    site.do(cmd.RecordConfiguration(CHARGE_POINT, at(1), (("K00007", "1"), ("new", "1"))))
+
+    kept = dict(site.site.configurations[CHARGE_POINT])
+    assert (len(kept), kept["K00007"], "new" in kept) == (500, "1", False)
+
+
 def test_a_whole_configuration_replaces_and_one_key_is_added() -> None:
     """OCPP 1.6 §5.3, §5.8; rule 27: looked over once after a boot."""
     site = SiteBuilder()
@@ -235,6 +269,16 @@ def test_a_whole_configuration_replaces_and_one_key_is_added() -> None:
     assert (looked_over, puts, len(site.last)) == (at(-60), 2, 1)
     assert one_key == (("A", "1"), ("B", "2"))
     assert site.site.configurations[CHARGE_POINT] == (("C", "3"),)
+
+
+def test_what_cannot_be_changed_is_kept_of_the_keys_that_leaks_depend_on() -> None:
+    """OCPP 1.6 §7.29; told with the whole configuration."""
+    site = SiteBuilder()
+    keys = (("Other", "1"), ("localpreauthorize", "true"))
+    for is_complete, readonly in ((True, ("Other", "localpreauthorize")), (False, ())):
+        site.do(cmd.RecordConfiguration(CHARGE_POINT, at(0), keys, is_complete=is_complete, readonly=readonly))
+
+    assert _known(site).readonly_keys == ("localpreauthorize",)
 
 
 # --- tables, months, books ------------------------------------------------------------------------------------------
@@ -326,6 +370,18 @@ def test_an_alert_of_the_server_keeps_its_begin_until_it_is_resolved() -> None:
 
     assert (alert.since, alert.text) == (at(0), "95 % full")
     assert (resolved, site.last, site.site.alerts) == (1, (), {})
+
+
+def test_alerts_are_looked_for_and_acknowledged() -> None:
+    """docs/files.md, alerts.json: what is decided is `alerts`."""
+    site = SiteBuilder()
+    site.status(0, "Faulted")
+    site.do(cmd.LookForAlerts(at(1), at(0)))
+    raised = sorted(site.site.alerts)
+    site.do(cmd.AcknowledgeAlert(at(2), raised[0], "ops"))
+
+    assert raised[0] == f"fault-1-{CHARGE_POINT}"
+    assert site.site.alerts[raised[0]].acknowledged_by == "ops"
 
 
 def test_an_operators_stop_reaches_the_order() -> None:

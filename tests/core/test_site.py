@@ -156,6 +156,17 @@ def test_open_sessions_are_found_by_connector_oldest_first() -> None:
     assert site.site.open_on("NEVER_SEEN") == []
 
 
+def test_nothing_is_left_of_a_tag_whose_sessions_ended() -> None:
+    """T26: any text can be a tag, so an empty entry for each would pile up."""
+    site = SiteBuilder([user("RFID001")])
+    session = site.begin()
+    assert list(site.site.open_by_tag) == ["RFID001"]
+
+    site.stop(session, 10)
+
+    assert site.site.open_by_tag == {}
+
+
 def test_the_brand_profile_comes_from_the_table_then_from_the_boot() -> None:
     """Rule 3: chargers.csv before what BootNotification tells, and that before the id."""
     site = SiteBuilder(policy=Policy(ZONE, brand_rules=(KWH_BRAND,)))

@@ -6,7 +6,7 @@ from site_builder import CHARGE_POINT, OTHER_CHARGE_POINT, ZONE, SiteBuilder, at
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.energy import EnergyUnit
-from ocpp_server.core.records import AuthorizationStatus, EndKind, NoteKind
+from ocpp_server.core.records import Admission, AuthorizationStatus, EndKind, NoteKind
 from ocpp_server.core.site import Policy, apply
 from ocpp_server.core.users import Access, ChargerRow
 
@@ -217,6 +217,33 @@ def test_other_connectors_and_charge_points_go_on() -> None:
     site.begin(minutes=60)
 
     assert all(site.transaction(number).is_open for number in others)
+
+
+def test_a_session_of_a_stranger_counts_on_nobodys_quota() -> None:
+    """Rule 23, T1: whoever reaches the port could else use up anybody's quota by naming the card."""
+    site = SiteBuilder([user("RFID001")])
+    site.do(cmd.Connect("STRANGER", at(0), admission=Admission.PENDING))
+    site.do(cmd.BootNotification("STRANGER", at(0)))
+    reply = site.start(charge_point_id="STRANGER")
+    site.stop(reply.transaction_id, 60, 5_000, charge_point_id="STRANGER")
+
+    session = site.transaction(reply.transaction_id)
+    assert reply.id_tag_info.status is AuthorizationStatus.INVALID
+    assert (session.energy, session.is_open, session.is_on_quota) == (5_000, False, False)
+    assert site.used() == 0
+    assert site.site.delivered["STRANGER"] == 5_000
+    assert site.start(minutes=61).id_tag_info.status is AuthorizationStatus.ACCEPTED
+
+
+def test_a_strangers_session_stays_off_the_quota_when_it_is_approved_meanwhile() -> None:
+    """Whether a session counts is decided at its start; its energy can be booked by hand."""
+    site = SiteBuilder([user("RFID001")])
+    site.do(cmd.Connect("STRANGER", at(0), admission=Admission.PENDING))
+    reply = site.start(charge_point_id="STRANGER")
+    site.do(cmd.ApproveChargePoint(at(1), "STRANGER", "anna"))
+    site.stop(reply.transaction_id, 60, 5_000, charge_point_id="STRANGER")
+
+    assert (site.energy(reply.transaction_id), site.used()) == (5_000, 0)
 
 
 def test_an_older_start_that_arrives_late_closes_nothing() -> None:

@@ -10,7 +10,7 @@ from site_builder import CHARGE_POINT, FEBRUARY, NOON, OTHER_CHARGE_POINT, SiteB
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
-from ocpp_server.core.records import EndKind, NoteKind, StopCause
+from ocpp_server.core.records import Admission, EndKind, NoteKind, StopCause
 from ocpp_server.core.site import apply
 from ocpp_server.core.stops import due_attempts, due_stops, has_ceased, next_look
 from ocpp_server.core.users import Access
@@ -229,6 +229,20 @@ def test_an_operators_wish_is_never_void() -> None:
     assert site.transaction(number).stop is first
     assert first is not None
     assert (first.by, first.ordered_at, first.next_attempt_at) == ("ops", at(1), at(1))
+
+
+@pytest.mark.parametrize("admission", [Admission.PENDING, Admission.LOCKED])
+def test_no_attempt_is_due_where_the_charge_point_is_not_approved(admission: Admission) -> None:
+    """While it is pending no remote stop is sent (OCPP 1.6 §4.2); it is due at once when it is approved."""
+    site, number = _charging()
+    known = site.site.charge_points[CHARGE_POINT]
+    apply(site.site, ch.PutChargePoint(replace(known, admission=admission)))
+    site.do(cmd.RequestStop(at(1), number, "Ann"))
+    assert (due_attempts(site.site, at(1)), next_look(site.site, at(1))) == ([], None)
+
+    site.do(cmd.ApproveChargePoint(at(2), CHARGE_POINT, "Ann"))
+    assert [one.transaction_id for one in due_attempts(site.site, at(2))] == [number]
+    assert next_look(site.site, at(2)) == at(1)
 
 
 def test_an_operators_wish_for_a_session_that_is_not_open_is_answered() -> None:

@@ -184,6 +184,18 @@ def test_open_alerts_are_a_red_list(folder: SiteFolder, run_app: RunApp) -> None
     assert "- charger offline · since" in bar.value
 
 
+def test_the_red_list_says_who_takes_care(folder: SiteFolder, run_app: RunApp) -> None:
+    """What weighs little is not on it: it needs nobody."""
+    folder.write_five()
+    alert = {"kind": "charge point faulted", "text": "CP_01 is faulted", "severity": "warning"}
+    leak = {"kind": "quota leak", "text": "LocalPreAuthorize=true", "severity": "info"}
+    folder.write_server(alerts=[alert | {"acknowledged_by": "Jane_"}, leak])
+
+    (bar,) = run_app().error
+
+    assert bar.value == "**Needs a person**: CP\\_01 is faulted · acknowledged by Jane\\_"
+
+
 def test_problems_of_users1_csv_are_one_amber_bar_with_lines_and_reasons(folder: SiteFolder, run_app: RunApp) -> None:
     """The last good list stays in force, so the bar is amber."""
     folder.write_five()

@@ -96,20 +96,39 @@ def test_a_problem_is_told_with_line_column_and_reason() -> None:
 
 def test_offline_alerts_rest_while_the_server_is_not_running() -> None:
     """With the server stopped, every charger would look offline."""
-    alerts = (Alert("charger_offline", "a", None, "CP"), Alert("remote_stop_not_obeyed", "b", None, "CP"))
+    alerts = (
+        Alert("charger_offline", "a", None, "CP"),
+        Alert("charge point silent", "a", None, "CP", "warning"),
+        Alert("remote_stop_not_obeyed", "b", None, "CP"),
+    )
     server = ServerStatus(alerts=alerts)
 
     assert view.open_alerts(server, ServerState.RUNNING) == alerts
-    assert view.open_alerts(server, ServerState.STOPPED) == alerts[1:]
+    assert view.open_alerts(server, ServerState.STOPPED) == alerts[2:]
     assert view.open_alerts(None, ServerState.UNKNOWN) == ()
 
 
 @pytest.mark.parametrize("state", list(ServerState))
 def test_that_somebody_nears_a_quota_needs_nobody(state: ServerState) -> None:
     """The quota tile and the users table show it; a red list is for what a person must do."""
-    near = Alert("80 % of the quota is used", "John Doe: 80 % of the quota is used", None, "")
+    near = Alert("80 % of the quota is used", "John Doe: 80 % of the quota is used", None, "", "info")
 
     assert view.open_alerts(ServerStatus(alerts=(near,)), state) == ()
+
+
+@pytest.mark.parametrize("state", list(ServerState))
+def test_who_charges_over_the_quota_needs_a_person(state: ServerState) -> None:
+    """Its kind names the quota, too."""
+    over = Alert("over quota and still charging", "John Doe is over the quota", None, "CP", "critical")
+
+    assert view.open_alerts(ServerStatus(alerts=(over,)), state) == (over,)
+
+
+def test_problems_of_the_users_file_have_a_bar_of_their_own() -> None:
+    """Once on the page is enough."""
+    bad = Alert("users file has bad rows", "users1.csv: 1 row is not in force", None, "", "warning")
+
+    assert view.open_alerts(ServerStatus(alerts=(bad,)), ServerState.RUNNING) == ()
 
 
 def test_power_comes_from_the_charge_point_else_its_session_else_a_fresh_log_line() -> None:

@@ -265,6 +265,7 @@ def test_charger_status_shows_every_charge_point() -> None:
         "resolution_wh": 100,
         "unattributed_kwh": 1.5,
         "configuration": {"HeartbeatInterval": "300"},
+        "leaks": [],
     }
     assert row["connectors"][1] == {
         "connector_id": 1,
@@ -395,33 +396,54 @@ def test_hourly_energy_is_by_charger_and_hour_and_by_tag_and_day() -> None:
     }
 
 
-def test_alerts_are_listed_oldest_first() -> None:
-    """Open alerts with what they are about."""
-    made = site(
-        ch.PutAlert(Alert("stop-7", "stop not obeyed", "CP1 does not obey", NOW, "CP1", 7)),
-        ch.PutAlert(Alert("clock", "clock suspect", "it jumped", START)),
-    )
+def test_leaks_are_told_with_what_mends_them() -> None:
+    """docs/files.md, charger_status.json: a key and the value that mends it, or neither."""
+    point = charge_point(has_right_clock=False)
+    told = (("localpreauthorize", "True"), ("MeterValueSampleInterval", "60"))
+    made = site(ch.PutChargePoint(point), ch.PutConfiguration(point.charge_point_id, NOW, told))
+    (row,) = json.loads(documents.charger_status(made)).values()
+    keys = [(leak["key"], leak["value"], leak["mended_by"]) for leak in row["leaks"]]
 
-    assert json.loads(documents.alerts(made)) == [
-        {
-            "id": "clock",
-            "kind": "clock suspect",
-            "text": "it jumped",
-            "since": "2025-01-15T10:30:00Z",
-            "charger_id": None,
-            "transaction_id": None,
-            "state": "open",
-        },
-        {
-            "id": "stop-7",
-            "kind": "stop not obeyed",
-            "text": "CP1 does not obey",
-            "since": "2025-01-15T10:35:00Z",
-            "charger_id": "CP1",
-            "transaction_id": 7,
-            "state": "open",
-        },
-    ]
+    assert keys == [("localpreauthorize", "True", "false"), (None, None, None)]
+    assert all(leak["why"] for leak in row["leaks"])
+
+
+def test_alerts_are_listed_by_severity_the_newest_first() -> None:
+    """Unresolved alerts with what they are about, and who takes care."""
+    acknowledged = Alert("silent-CP2", "charge point silent", "CP2 is silent", NOW, "CP2", None, NOW, "ops")
+    made = site(
+        ch.PutAlert(Alert("leak-CP1", "quota leak", "CP1 leaks", NOW, "CP1")),
+        ch.PutAlert(Alert("clock", "clock suspect", "it jumped", START)),
+        ch.PutAlert(acknowledged),
+        ch.PutAlert(Alert("stop-7", "stop not obeyed", "CP1 does not obey", NOW, "CP1", 7)),
+    )
+    listed = json.loads(documents.alerts(made))
+
+    assert [alert["id"] for alert in listed] == ["stop-7", "clock", "silent-CP2", "leak-CP1"]
+    assert listed[1] == {
+        "id": "clock",
+        "kind": "clock suspect",
+        "severity": "critical",
+        "text": "it jumped",
+        "since": "2025-01-15T10:30:00Z",
+        "charger_id": None,
+        "transaction_id": None,
+        "state": "open",
+        "acknowledged_at": None,
+        "acknowledged_by": None,
+    }
+    assert listed[2] == {
+        "id": "silent-CP2",
+        "kind": "charge point silent",
+        "severity": "warning",
+        "text": "CP2 is silent",
+        "since": "2025-01-15T10:35:00Z",
+        "charger_id": "CP2",
+        "transaction_id": None,
+        "state": "acknowledged",
+        "acknowledged_at": "2025-01-15T10:35:00Z",
+        "acknowledged_by": "ops",
+    }
 
 
 @settings(deadline=None)

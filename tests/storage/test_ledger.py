@@ -408,13 +408,13 @@ def test_a_backup_that_cannot_be_written_is_an_error_in_words(open_ledger: Open,
 
 
 def test_old_readings_and_notes_go_but_what_waits_for_a_person_stays(open_ledger: Open, path: Path) -> None:
-    """The newest 5,000 readings and 20,000 notes, 200 refused tags; set-aside energy and orphans for ever."""
+    """The newest 5,000 readings and 20,000 notes, 200 refused tags; of set-aside energy and orphans as many again."""
     ledger = open_ledger()
     reading, note = group(1)[-1], Note(NoteKind.ODDITY, NOW, "odd")
     assert isinstance(reading, ch.AddReading)
     commit(ledger, [ch.AddReading(replace(reading.reading, number=number)) for number in range(1, 6001)])
     kinds = {1: NoteKind.SET_ASIDE, 2: NoteKind.ORPHAN}
-    notes = [ch.AddNote(n, replace(note, kind=kinds.get(n, NoteKind.ODDITY))) for n in range(1, 21_001)]
+    notes = [ch.AddNote(n, replace(note, kind=kinds.get(n, NoteKind.ODDITY))) for n in range(1, 22_501)]
     commit(ledger, notes)
     refused = RefusedTag("04A2", NOW, "LIVOLTEK_01", "unknown tag")
     commit(ledger, [ch.AddRefusedTag(number, refused) for number in range(1, 501)])
@@ -425,7 +425,35 @@ def test_old_readings_and_notes_go_but_what_waits_for_a_person_stays(open_ledger
     assert rows(path, "SELECT count(*) FROM notes WHERE kind = 'oddity'") == [(20_000,)]
     assert rows(path, "SELECT number, kind FROM notes ORDER BY number LIMIT 2") == [(1, "set aside"), (2, "orphan")]
     assert rows(path, "SELECT count(*) FROM refused_tags") == [(200,)]
-    assert (site.next_reading_number, site.next_note_number, site.next_refusal_number) == (6001, 21_001, 501)
+    assert (site.next_reading_number, site.next_note_number, site.next_refusal_number) == (6001, 22_501, 501)
+
+
+@pytest.mark.parametrize("kind", [NoteKind.MESSAGE, NoteKind.ORPHAN])
+def test_a_noisy_charge_point_does_not_push_out_the_notes_of_others(
+    open_ledger: Open, path: Path, kind: NoteKind
+) -> None:
+    """T26: what is dropped is the oldest of those that have most; a document that is no JSON harms nobody."""
+    ledger = open_ledger()
+    note = Note(kind, NOW, "told", "QUIET")
+    commit(ledger, [ch.AddNote(n, note) for n in range(1, 101)])
+    commit(ledger, [ch.AddNote(101, replace(note, text="lone \ud800 surrogate"))])
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE notes SET document = 'no JSON' WHERE number = 1")
+    for begin in range(102, 60_000, 20_000):
+        names = (f"NOISY{n % 2}" if n % 3 else "LOUD" for n in range(begin, begin + 20_000))
+        commit(ledger, [ch.AddNote(n, replace(note, charge_point_id=name)) for n, name in enumerate(names, begin)])
+    ledger.close()
+
+    (total,) = rows(path, "SELECT count(*) FROM notes")[0]
+    assert 20_000 <= total < 22_500
+    assert rows(path, "SELECT count(*) FROM notes WHERE number <= 101") == [(101,)]
+    by_name = rows(
+        path,
+        "SELECT json_extract(document, '$.charge_point_id') AS name, count(*), max(number) FROM notes "
+        "WHERE number > 101 GROUP BY name ORDER BY name",
+    )
+    assert [name for name, _, _ in by_name] == ["LOUD", "NOISY0", "NOISY1"]
+    assert all(count > 6_000 and newest > 60_000 for _, count, newest in by_name)
 
 
 def test_transactions_go_on_from_the_largest_id(open_ledger: Open) -> None:
