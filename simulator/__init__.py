@@ -1,6 +1,6 @@
 """Charge points that behave, and that misbehave, for the demo and the tests. They know nothing of the server."""
 
-from simulator.behaviour import ABSENT, Behaviour
+from simulator.behaviour import ABSENT, Behaviour, FirmwareFault
 from simulator.brands import EVLINK, GENERIC, LIVOLTEK, Brand
 from simulator.charge_point import SimulatedChargePoint
 from simulator.charging import ConnectorBusyError, SwipeRefusedError
@@ -18,6 +18,7 @@ __all__ = [
     "Clock",
     "ConnectorBusyError",
     "FaultKind",
+    "FirmwareFault",
     "ManualClock",
     "MeterFault",
     "RegisterKind",

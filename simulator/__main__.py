@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import fields
 from typing import Any
 
-from simulator.behaviour import ABSENT, Absent, Behaviour
+from simulator.behaviour import ABSENT, Absent, Behaviour, FirmwareFault
 from simulator.brands import BRANDS
 from simulator.charge_point import SimulatedChargePoint
 from simulator.charging import SwipeRefusedError
@@ -56,6 +56,10 @@ def _add_misbehaviours(group: argparse._ArgumentGroup) -> None:
             )
         elif field.name in special:
             group.add_argument(flag, type=special[field.name], metavar="ID" if "id" in field.name else "TIMES")
+        elif field.name == "firmware_fault":
+            group.add_argument(flag, type=FirmwareFault, choices=list(FirmwareFault))
+        elif isinstance(field.default, tuple):
+            group.add_argument(flag, type=_actions, metavar="ACTION,...")
         elif isinstance(field.default, bool):
             group.add_argument(flag, action="store_true", default=None)
         else:
@@ -67,6 +71,11 @@ def _transaction_id(text: str) -> int | str | Absent:
     if text == ABSENT.value:
         return ABSENT
     return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def _actions(text: str) -> tuple[str, ...]:
+    """`Reset,UnlockConnector` as names of actions."""
+    return tuple(text.split(","))
 
 
 def _meter_faults(text: str) -> tuple[MeterFault, ...]:

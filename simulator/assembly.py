@@ -7,18 +7,24 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
+from simulator.answering import Reach
 from simulator.behaviour import Behaviour
 from simulator.brands import Brand
+from simulator.certificates import Certificates
 from simulator.charging import Charging
 from simulator.clock import Clock
-from simulator.commands import CentralSystemCommands, Reach
+from simulator.commands import CentralSystemCommands
 from simulator.configuration import Configuration
 from simulator.frames import Frames
 from simulator.journal import Journal
 from simulator.link import Link
+from simulator.local_list import LocalList
+from simulator.maintenance import Maintenance
 from simulator.outbox import Outbox
+from simulator.profiles import Profiles
 from simulator.registration import Registration
 from simulator.reporting import Reporting
+from simulator.reservations import Reservations
 from simulator.session import Connector
 
 Work = Coroutine[Any, Any, None]
@@ -57,11 +63,28 @@ def assemble(
     """The parts, wired; `spawn` runs work beside everything else, `reset` boots again."""
     clock, behaviour, brand = described.clock, described.behaviour, described.brand
     configuration = Configuration(brand, described.connectors, described.configuration)
+    local_list, reservations, profiles, certificates = LocalList(), Reservations(), Profiles(), Certificates()
     registered = asyncio.Event()
     frames = Frames(described.charger_id, brand, behaviour, clock, clock.monotonic())
 
     def make_client(connection: ClientConnection) -> CentralSystemCommands:
-        reach = Reach(charging, registration, configuration, brand, behaviour, clock, journal, spawn, reset)
+        reach = Reach(
+            charging=charging,
+            registration=registration,
+            configuration=configuration,
+            link=link,
+            local_list=local_list,
+            reservations=reservations,
+            profiles=profiles,
+            certificates=certificates,
+            maintenance=maintenance,
+            brand=brand,
+            behaviour=behaviour,
+            clock=clock,
+            journal=journal,
+            spawn=spawn,
+            reset=reset,
+        )
         return CentralSystemCommands(described.charger_id, connection, described.response_timeout_s, reach)
 
     link = Link(described.charger_id, described.url, journal, make_client, described.password)
@@ -82,6 +105,7 @@ def assemble(
         configuration=configuration,
         behaviour=behaviour,
         journal=journal,
+        local_list=local_list,
     )
     charging = Charging(
         [Connector(number, brand, behaviour, clock) for number in range(1, described.connectors + 1)],
@@ -92,5 +116,16 @@ def assemble(
         clock=clock,
         journal=journal,
         spawn=spawn,
+        reservations=reservations,
+        profiles=profiles,
+    )
+    maintenance = Maintenance(
+        link=link,
+        frames=frames,
+        clock=clock,
+        behaviour=behaviour,
+        registration=registration,
+        charging=charging,
+        reset=reset,
     )
     return Parts(configuration, journal, link, outbox, registration, charging)

@@ -1,7 +1,7 @@
 """The ways in which a simulated charge point can misbehave; each was seen on a real one, and each is off by default."""
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from simulator.meter import MeterFault
 
@@ -13,6 +13,15 @@ class Absent(Enum):
 
 
 ABSENT = Absent.ABSENT
+
+
+class FirmwareFault(StrEnum):
+    """Where an update of the firmware fails."""
+
+    DOWNLOAD = "download"
+    SIGNATURE = "signature"
+    """Of a signed update only."""
+    INSTALLATION = "installation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,23 @@ class Behaviour:
     """Repeats the first and the last reading in StopTransaction.transactionData; allowed, but easily counted twice."""
     meter_faults: tuple[MeterFault, ...] = ()
     """Faults of the meter, in every session."""
+
+    unsupported_calls: tuple[str, ...] = ()
+    """Actions of the central system that get a CALLERROR NotSupported."""
+    refused_calls: tuple[str, ...] = ()
+    """Actions that are answered with Rejected, or with what comes nearest to it."""
+    malformed_calls: tuple[str, ...] = ()
+    """Actions that are answered with a payload of wrong types."""
+    unanswered_calls: tuple[str, ...] = ()
+    """Actions that are never answered, nor obeyed."""
+    disconnecting_calls: tuple[str, ...] = ()
+    """Actions on which the connection is cut."""
+    call_answer_delay_s: float = 0.0
+    """Every call of the central system is answered this much later."""
+    upload_fails: bool = False
+    """Diagnostics and logs never arrive."""
+    firmware_fault: FirmwareFault | None = None
+    """An update of the firmware ends there."""
 
     def disobeys_remote_stop(self, already: int) -> bool:
         """Whether the next RemoteStopTransaction is ignored, rejected or left unanswered, after `already` such ones."""

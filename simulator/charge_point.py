@@ -211,6 +211,7 @@ class SimulatedChargePoint:
             session.request_stop(f"{kind}Reset")
         for session in running:
             await first_of(session.ended, self._link.down.wait())
+        self.configuration.boot()
         self._parts.registration.forget()
         for connector in self._charging.connectors.values():
             connector.reported_status = None

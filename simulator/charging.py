@@ -9,7 +9,9 @@ from simulator.clock import Clock, event_or_sleep
 from simulator.configuration import Configuration
 from simulator.journal import Journal
 from simulator.link import Link
+from simulator.profiles import Profiles
 from simulator.reporting import Reporting
+from simulator.reservations import Reservations
 from simulator.session import Car, Connector, Session
 
 
@@ -39,7 +41,11 @@ class Charging:
         clock: Clock,
         journal: Journal,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
+        reservations: Reservations,
+        profiles: Profiles,
     ) -> None:
+        self._reservations = reservations
+        self._profiles = profiles
         self.connectors = {connector.connector_id: connector for connector in connectors}
         self.reporting = reporting
         self._link = link
@@ -54,13 +60,17 @@ class Charging:
 
         Raises ConnectorBusyError, and SwipeRefusedError if Authorize.conf is not Accepted.
         """
-        if not connector.is_free:
+        if not self.is_open_to(connector, id_tag):
             msg = f"connector {connector.connector_id} is {connector.status}"
             raise ConnectorBusyError(msg)
+        status_before, reservation = connector.status, self._reservations.of(connector, id_tag)
         await self.set_status(connector, "Preparing")
         if authorize:
-            await self._authorize(connector, id_tag)
+            await self._authorize(connector, id_tag, status_before)
         session = connector.begin_session(id_tag, car, lambda: self.reporting.reading(connector, "Transaction.Begin"))
+        if reservation is not None:
+            self._reservations.end(reservation.reservation_id)
+            session.reservation_id = reservation.reservation_id
         self.reporting.start(session, on_refusal=lambda: self._refuse(session))
         await self.reporting.answered(session.started)
         if not session.is_stopped:
@@ -69,6 +79,10 @@ class Charging:
             await self.set_status(connector, "SuspendedEVSE" if connector.limit_w <= 0 else "Charging")
         self._spawn(self._charge(session))
         return session
+
+    def is_open_to(self, connector: Connector, id_tag: str) -> bool:
+        """Whether a car can be plugged in with this tag: the connector is free, or reserved for it."""
+        return connector.is_free or self._reservations.of(connector, id_tag) is not None
 
     def session_of(self, transaction_id: int) -> Session | None:
         """The running session with that transaction id."""
@@ -108,12 +122,12 @@ class Charging:
             if connector.reported_status != connector.status:
                 await self.reporting.status(connector)
 
-    async def _authorize(self, connector: Connector, id_tag: str) -> None:
+    async def _authorize(self, connector: Connector, id_tag: str, status_before: str) -> None:
         status = await self.reporting.authorization(id_tag)
         if status == "Accepted":
             return
         self._journal.tell(f"refused {id_tag} at connector {connector.connector_id}: {status}")
-        await self.set_status(connector, "Available")
+        await self.set_status(connector, status_before)
         raise SwipeRefusedError(status)
 
     def _refuse(self, session: Session) -> None:
@@ -147,6 +161,8 @@ class Charging:
     async def _finish(self, session: Session) -> None:
         connector = session.connector
         session.close_meter()
+        self._profiles.end_transaction(connector.connector_id)
+        connector.limit_w = self._profiles.limit_w(connector.connector_id)
         self.reporting.stop(session)
         await self.reporting.answered(session.ended)
         await self.set_status(connector, "Finishing")

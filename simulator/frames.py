@@ -60,7 +60,11 @@ class Frames:
     def start_transaction(self, session: Session, stamp: str) -> Request:
         """StartTransaction (§4.8)."""
         return call.StartTransaction(
-            connector_id=session.connector_id, id_tag=session.id_tag, meter_start=session.meter_start, timestamp=stamp
+            connector_id=session.connector_id,
+            id_tag=session.id_tag,
+            meter_start=session.meter_start,
+            timestamp=stamp,
+            reservation_id=session.reservation_id,
         )
 
     def meter_values(self, connector_id: int, meter_value: dict[str, object], transaction_id: int | None) -> Request:

@@ -45,6 +45,7 @@ class Link:
         self._allowed = asyncio.Event()
         self._allowed.set()
         self._url = f"{url.rstrip('/')}/{quote(charger_id)}"
+        self._charger_id = charger_id
         self._headers = _basic_auth(charger_id, password) if password is not None else {}
         self._journal = journal
         self._make_client = make_client
@@ -118,6 +119,11 @@ class Link:
         """Close the connection with a closing handshake; `run` dials again unless suspended or cancelled."""
         if self._connection is not None:
             await self._connection.close()
+
+    async def take_password(self, password: str) -> None:
+        """Connect again with this password (white paper A01)."""
+        self._headers = _basic_auth(self._charger_id, password)
+        await self.close()
 
     async def _serve(self, connection: ClientConnection) -> None:
         self._connection, self._client = connection, self._make_client(connection)

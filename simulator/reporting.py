@@ -17,6 +17,7 @@ from simulator.configuration import Configuration
 from simulator.frames import Frames, Request
 from simulator.journal import Journal
 from simulator.link import Link, LinkDownError
+from simulator.local_list import LocalList
 from simulator.outbox import Outbox, Queued
 from simulator.session import Connector, Session
 
@@ -33,7 +34,9 @@ class Reporting:
         configuration: Configuration,
         behaviour: Behaviour,
         journal: Journal,
+        local_list: LocalList,
     ) -> None:
+        self._local_list = local_list
         self._frames = frames
         self._link = link
         self._outbox = outbox
@@ -47,13 +50,18 @@ class Reporting:
             await first_of(confirmed, self._link.down.wait())
 
     async def authorization(self, id_tag: str) -> str:
-        """The status in Authorize.conf (§4.1); without an answer, what AllowOfflineTxForUnknownId says."""
+        """The status in Authorize.conf (§4.1); without an answer, that of the local list (§3.5), else what
+        AllowOfflineTxForUnknownId says.
+        """
         try:
             if self._outbox.is_open:
                 confirmation = await self._link.call(call.Authorize(id_tag=id_tag))
                 return str(confirmation.id_tag_info["status"])
         except (LinkDownError, TimeoutError, OCPPError):
             pass
+        listed = self._local_list.status_of(id_tag)
+        if listed is not None and self._configuration.is_on("LocalAuthorizeOffline"):
+            return listed
         return "Accepted" if self._configuration.is_on("AllowOfflineTxForUnknownId") else "Invalid"
 
     async def status(self, connector: Connector) -> None:

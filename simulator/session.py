@@ -40,7 +40,15 @@ class Milestone:
 
     def wait(self) -> Awaitable[None]:
         """Wait for it."""
-        return asyncio.shield(self._future)
+        waiting = asyncio.shield(self._future)
+        waiting.add_done_callback(_look_at)
+        return waiting
+
+
+def _look_at(waiting: "asyncio.Future[None]") -> None:
+    """Whoever asked for it may not wait any longer: asyncio complains about an exception that nobody looked at."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 class Connector:
@@ -130,6 +138,8 @@ class Session:
     start_sample: dict[str, object]
     """The register at the start, as one MeterValue."""
     _start_energy_wh: float
+    reservation_id: int | None = None
+    """The reservation that it used up."""
     is_energised: bool = False
     is_full: bool = False
     transaction_id: int | None = None

@@ -4,7 +4,8 @@ To be used from tasks of its own, never from a handler. Rule 27 (quiet while a s
 `ChargePointConnection.call`; whether an answer is good enough is for whoever asked.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ocpp.v16 import call, datatypes, enums  # type: ignore[import-untyped]
@@ -12,11 +13,14 @@ from ocpp.v16 import call, datatypes, enums  # type: ignore[import-untyped]
 from ocpp_server.ocpp16 import fields, requests
 from ocpp_server.ocpp16.charge_point import ChargePointConnection
 from ocpp_server.ocpp16.frames import Payload
-from ocpp_server.ocpp16.outgoing import OFFLINE, CallAnswer
+from ocpp_server.ocpp16.outgoing import MALFORMED, OFFLINE, CallAnswer
 
 NO_POWER_PROFILE_ID = 1
 _LONGEST_VALUE = 500
-_SECRET_KEYS = frozenset({"authorizationkey"})
+_SECRET_KEYS = re.compile(
+    "authorizationkey|password|passwd|passphrase|pwd|secret|credential|token|psk|privatekey|apikey|idtag"
+)
+"""Words without the signs between them: vendors list passwords of Wi-Fi and web page, and the tag of free charging."""
 _HIDDEN = "(hidden)"
 
 
@@ -43,7 +47,11 @@ class RemoteCalls:
         self._connections = connections
 
     async def call(self, charge_point_id: str, action: str, payload: Payload) -> CallAnswer:
-        """Send any call of `requests.REQUESTS`. Raises RequestError if it does not fit its schema."""
+        """Send any call of `requests.REQUESTS`. Raises RequestError if it does not fit its schema.
+
+        An answer that breaks its schema is passed on with its `fault`, because charge points add fields and words of
+        their own. One that lacks what it has to tell (a status, a version) is no answer: "error: malformed answer".
+        """
         return await self._call(charge_point_id, action, payload, is_stop=action == "RemoteStopTransaction")
 
     async def remote_stop_transaction(self, charge_point_id: str, transaction_id: int) -> str:
@@ -96,7 +104,17 @@ class RemoteCalls:
         connection = self._connections.connection(charge_point_id)
         if connection is None:
             return CallAnswer(OFFLINE)
-        return await connection.call(action, payload, is_stop=is_stop)
+        return await _looked_over(action, await connection.call(action, payload, is_stop=is_stop))
+
+
+async def _looked_over(action: str, answer: CallAnswer) -> CallAnswer:
+    if not answer.is_answered:
+        return answer
+    misfits = await requests.misfits_of_answer(action, answer.payload)
+    if not misfits:
+        return answer
+    is_useless = any(misfit.is_essential for misfit in misfits)
+    return replace(answer, status=MALFORMED if is_useless else answer.status, fault=str(misfits[0]))
 
 
 def configuration_of(answer: CallAnswer) -> tuple[ConfigurationKey, ...]:
@@ -107,5 +125,6 @@ def configuration_of(answer: CallAnswer) -> tuple[ConfigurationKey, ...]:
 
 def _configuration_key(item: Payload) -> ConfigurationKey:
     key = fields.text(item.get("key"), 50)
-    value = _HIDDEN if key.casefold() in _SECRET_KEYS else fields.text(item.get("value"), _LONGEST_VALUE)
+    words = "".join(sign for sign in key.casefold() if sign.isalnum())
+    value = _HIDDEN if _SECRET_KEYS.search(words) else fields.text(item.get("value"), _LONGEST_VALUE)
     return ConfigurationKey(key, value, fields.is_true(item.get("readonly")))

@@ -11,6 +11,7 @@ from ocpp_server.ocpp16.frames import CallError, CallResult, Payload, encode_cal
 
 NO_ANSWER = "no answer"
 OFFLINE = "offline"
+MALFORMED = "error: malformed answer"
 _MOST_WAITING = 16
 
 
@@ -19,12 +20,14 @@ class CallAnswer:
     """What became of a call.
 
     `status` is the charge point's own ("Accepted", "Rejected", …; "answered" where the answer has none),
-    "error: CODE" for a CALLERROR, "no answer" (it was sent, and the time or the connection ended) or
-    "offline" (it was never sent).
+    "error: CODE" for a CALLERROR, "error: malformed answer" for a CALLRESULT without what it has to tell,
+    "no answer" (it was sent, and the time or the connection ended) or "offline" (it was never sent).
     """
 
     status: str
     payload: Payload = field(default_factory=dict)
+    fault: str = ""
+    """What in the charge point's answer does not fit its schema, in words; blank where all of it does."""
 
     @property
     def is_answered(self) -> bool:
@@ -97,4 +100,7 @@ class OutgoingCalls:
 def _answer(frame: CallResult | CallError) -> CallAnswer:
     if isinstance(frame, CallError):
         return CallAnswer(f"error: {fields.text(frame.code, 50)}", {"description": frame.description})
-    return CallAnswer(fields.text(frame.payload.get("status"), 50) or "answered", frame.payload)
+    answer = CallAnswer(fields.text(frame.payload.get("status"), 50) or "answered", frame.payload)
+    if not answer.is_answered:  # it says "offline", or another word of ours
+        return CallAnswer(MALFORMED, frame.payload, "status is no status of a charge point")
+    return answer

@@ -3,6 +3,7 @@
 Requests are the dataclasses of the `ocpp` package; they are validated against its JSON schemas before they leave.
 """
 
+import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -12,11 +13,11 @@ from ocpp.charge_point import (  # type: ignore[import-untyped]
     serialize_as_dict,
     snake_to_camel_case,
 )
-from ocpp.exceptions import OCPPError  # type: ignore[import-untyped]
-from ocpp.messages import Call, validate_payload  # type: ignore[import-untyped]
 from ocpp.v16 import call  # type: ignore[import-untyped]
 
+from ocpp_server.ocpp16 import schemas
 from ocpp_server.ocpp16.frames import Payload
+from ocpp_server.ocpp16.printable import printable
 
 REQUESTS: Final[Mapping[str, type[object]]] = MappingProxyType(
     {
@@ -63,6 +64,11 @@ REQUESTS: Final[Mapping[str, type[object]]] = MappingProxyType(
 class RequestError(Exception):
     """A call that must not leave: its action is none of ours, or its payload does not fit the schema."""
 
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        """The field at fault, with its path; blank: the action, or the payload as a whole."""
+
 
 def payload_of(request: object) -> Payload:
     """The JSON object of a request dataclass: camelCase, without what is None."""
@@ -71,13 +77,15 @@ def payload_of(request: object) -> Payload:
 
 
 async def check(action: str, payload: Payload) -> None:
-    """Raise RequestError unless this can be sent to a charge point. Reads and runs a JSON schema, in a thread."""
+    """Raise RequestError unless this can be sent to a charge point. Runs a JSON schema, in a thread."""
     if action not in REQUESTS:
-        message = f"{action} is no call of a Central System: expected one of {', '.join(REQUESTS)}"
+        message = f"{printable(action, 50)} is no call of a Central System: expected one of {', '.join(REQUESTS)}"
         raise RequestError(message)
-    try:
-        await validate_payload(Call("", action, payload), "1.6")
-    except OCPPError as error:
-        cause = error.details.get("cause", error.description)
-        message = f"{action} does not fit its schema: {cause}"
-        raise RequestError(message) from error
+    misfits = await asyncio.to_thread(schemas.misfits_of_call, action, payload)
+    if misfits:
+        raise RequestError(f"{action}: {misfits[0]}", misfits[0].field)
+
+
+async def misfits_of_answer(action: str, payload: Payload) -> list[schemas.Misfit]:
+    """What a charge point's answer to a call of ours has wrong. Runs a JSON schema, in a thread."""
+    return await asyncio.to_thread(schemas.misfits_of_answer, action, payload)
