@@ -96,6 +96,7 @@ def _measure_evquota(options: Options, folder: Path) -> tuple[Result, list[str]]
         ocpp_port=port,
         api_port=0,
         timezone="UTC",
+        max_message_rate=0,
     )
     environment = _environment() | settings.as_environment()
     with processes.server(["-m", "ocpp_server", "serve"], port, core, folder / "server.log", environment) as pid:

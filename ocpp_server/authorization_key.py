@@ -19,6 +19,7 @@ _HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,32}")
 _N, _R, _P = 2**14, 8, 1
 _SALT_BYTES = 16
 _HASH_BYTES = 32
+_END = b"\x01"
 _LARGEST_N = 2**17
 
 
@@ -48,7 +49,7 @@ def is_key(key: str | bytes, key_hash: str) -> bool:
             return False
         found = _scrypt(key, base64.b64decode(salt), int(n), int(r), int(p))
         return hmac.compare_digest(found, base64.b64decode(wanted))
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):  # scrypt's own for numbers that it cannot take
         return False
 
 
@@ -59,7 +60,8 @@ def canonical(key: str | bytes) -> bytes:
 
 
 def _scrypt(key: str | bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(canonical(key), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=_HASH_BYTES)
+    marked = canonical(key) + _END  # the HMAC within pads with zeros: a key with NULs behind it would be the same
+    return hashlib.scrypt(marked, salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=_HASH_BYTES)
 
 
 def _text(value: bytes) -> str:

@@ -1,10 +1,15 @@
 """What the first start makes (.env, the data folder, users1.csv), and the addresses that every start prints."""
 
+import shlex
 import shutil
 import socket
 import stat
+import sys
 from pathlib import Path
 
+from ocpp_server.control_api.token import TOKEN_FILE
+from ocpp_server.core.site import UnknownChargePoints
+from ocpp_server.ocpp16.tls import TlsError, TlsFiles, examine
 from ocpp_server.settings import PROJECT_FOLDER, Settings
 
 
@@ -36,12 +41,45 @@ def make_data_folder(folder: Path, project: Path = PROJECT_FOLDER) -> bool:
 def welcome(settings: Settings) -> str:
     """Where to look, and what to type into a charger."""
     dashboard = f"http://{reachable(settings.dashboard_host)}:{settings.dashboard_port}"
-    return f"Dashboard: {dashboard}\nAddress to type into a charger: {charger_address(settings)}"
+    lines = [f"Dashboard: {dashboard}", f"Address to type into a charger: {charger_address(settings)}"]
+    if settings.has_plain_port and settings.tls_certificate is not None:
+        lines.append(f"  with TLS: {_tls_address(settings)}")
+    return "\n".join(lines)
+
+
+def advice(settings: Settings) -> str:
+    """What to do next: let a charger in; at the first start also where the secret of the control API will be."""
+    lines: list[str] = []
+    if settings.charger_admission is not UnknownChargePoints.OPEN:
+        lines.append(f"A new charger is let in once you approve it: {command('chargers', 'approve', 'CHARGER_ID')}")
+    token = settings.data_dir / TOKEN_FILE
+    if not token.exists():
+        lines.append(f"Secret of the control API, made at this first start, for this user alone: {token}")
+    return "\n".join(lines)
+
+
+def command(*words: str) -> str:
+    """A command of this server, to be typed as it stands in the folder in which this one was started."""
+    python = Path(sys.executable)
+    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    return shlex.join([str(here), "-m", "ocpp_server", *words])
 
 
 def charger_address(settings: Settings) -> str:
-    """What to type into a charger, with its own id in place of CHARGER_ID."""
+    """What to type into a charger, with its own id in place of CHARGER_ID: without TLS, where that is let in."""
+    if not settings.has_plain_port:
+        return _tls_address(settings)
     return f"ws://{reachable(settings.ocpp_host)}:{settings.ocpp_port}/CHARGER_ID"
+
+
+def _tls_address(settings: Settings) -> str:
+    """With the first name of the certificate: a charger accepts no other."""
+    files = TlsFiles.of(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    try:
+        names = [] if files is None else [name for name in examine(files).names if "*" not in name]
+    except TlsError:
+        names = []  # `check` and the start say so
+    return f"wss://{reachable(next(iter(names), settings.ocpp_host))}:{settings.ocpp_tls_port}/CHARGER_ID"
 
 
 def reachable(host: str) -> str:

@@ -9,11 +9,11 @@ import os
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 from dotenv.parser import Binding, parse_stream
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -175,12 +175,13 @@ class Settings(BaseSettings):
     )
     min_security_profile: Annotated[int, Field(ge=0, le=3)] = Field(
         default=0,
-        description="Least OCPP security profile that is let in: 0 none, 1 key, 2 key over TLS, 3 certificate.",
+        description="Least OCPP security profile that is let in: 0 none, 1 key, 2 key over TLS, 3 certificate. "
+        "From 2 on the port without TLS is closed, unless trusted proxies do the TLS.",
     )
     trusted_proxies: OptionalNetworks = Field(
         default=(),
-        description="Addresses or networks (separated by commas) of your reverse proxies, whose X-Forwarded-For and "
-        "X-Forwarded-Proto are believed.",
+        description="Addresses or networks (separated by commas) of your reverse proxies; they must set "
+        "X-Forwarded-For and X-Forwarded-Proto, which are believed from nobody else.",
     )
     allow_internet_without_tls: bool = Field(
         default=False,
@@ -274,6 +275,18 @@ class Settings(BaseSettings):
         default="INFO", description="Least level of a line in the log: DEBUG, INFO, WARNING or ERROR."
     )
 
+    @model_validator(mode="after")
+    def _tls_is_complete(self) -> Self:
+        problems = "\n".join(_tls_problems(self))
+        if problems:
+            raise ValueError(problems)
+        return self
+
+    @property
+    def has_plain_port(self) -> bool:
+        """Whether the port without TLS is open: no more where all must use TLS (OCPP-J §6), but for a proxy's sake."""
+        return self.min_security_profile < 2 or bool(self.trusted_proxies)
+
     @property
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
@@ -303,6 +316,22 @@ def load_settings(env_file: Path | None) -> Settings:
         return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings hides it from checkers
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(detail, env_file) for detail in error.errors())) from error
+
+
+def _tls_problems(settings: Settings) -> Iterator[str]:
+    certificate, key = variable_name("tls_certificate"), variable_name("tls_key")
+    client_ca, least = variable_name("tls_client_ca"), variable_name("min_security_profile")
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        yield f"{certificate} and {key} go together: set both, or neither"
+    if settings.tls_client_ca is not None and settings.tls_certificate is None:
+        yield f"{client_ca} needs the server's own certificate: set {certificate} and {key}, too"
+    if not settings.has_plain_port and settings.tls_certificate is None:
+        yield (
+            f"{least}={settings.min_security_profile} lets nobody in without TLS: set {certificate} and {key}, "
+            f"or {variable_name('trusted_proxies')} if a reverse proxy does it"
+        )
+    if settings.min_security_profile == 3 and settings.tls_client_ca is None:
+        yield f"{least}=3 lets in only charge points with a certificate: set {client_ca} to who signs them"
 
 
 def _bindings(env_file: Path) -> Iterator[Binding]:
@@ -349,6 +378,8 @@ def _nearest(name: str, known: set[str]) -> str:
 
 
 def _sentence(detail: ErrorDetails, env_file: Path | None) -> str:
+    if not detail["loc"]:  # of several settings together
+        return detail["msg"].removeprefix("Value error, ")
     name = variable_name(str(detail["loc"][0]))
     from_environment = any(key.upper() == name for key in os.environ)
     place = "the environment" if from_environment else str(env_file)

@@ -13,12 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from ocpp_server.core.users import UserTable
+from ocpp_server.ocpp16.tls import ServerCertificate, TlsError, TlsFiles, examine
 from ocpp_server.settings import ENV_FILE, Settings, variable_name
 from ocpp_server.storage.users_csv import UsersFileError, parse_users
 
@@ -41,6 +42,8 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 MEBIBYTE: Final = 1024 * 1024
 STATUS_MAX_AGE_S: Final = 30
 """A server_status.json younger than this is of a server that runs."""
+LEAST_VALIDITY: Final = timedelta(days=30)
+"""Of the certificate: who renews by hand needs as long."""
 SIGNS_OF_TIME_SYNCHRONISATION: Final = tuple(
     Path(path) for path in ("/run/systemd/timesync/synchronized", "/run/chrony", "/run/ntpd.pid")
 )
@@ -84,6 +87,7 @@ def run_checks(settings: Settings, *, starting: bool = False, env_file: Path = E
         check_users_file(settings.data_dir),
         *check_ports(settings, is_running=is_running),
         *check_listeners(settings),
+        *check_tls(settings, datetime.now(UTC)),
         check_disk(shutil.disk_usage(_nearest_existing(settings.data_dir)).free, settings.data_dir),
         check_clock(datetime.now(UTC)),
         check_open_files(*resource.getrlimit(resource.RLIMIT_NOFILE)),
@@ -178,14 +182,10 @@ def check_users_file(folder: Path) -> Finding:
 
 
 def check_ports(settings: Settings, *, is_running: bool) -> Iterator[Finding]:
-    """The three ports differ and are free, or are in use because the site runs already."""
-    listeners = {
-        "ocpp": (settings.ocpp_host, settings.ocpp_port),
-        "api": (settings.api_host, settings.api_port),
-        "dashboard": (settings.dashboard_host, settings.dashboard_port),
-    }
+    """The ports differ and are free, or are in use because the site runs already."""
     seen: dict[int, str] = {}
-    for name, (host, port) in listeners.items():
+    for name in (*ocpp_listeners(settings), "api", "dashboard"):
+        host, port = listener_address(settings, name)
         variable = variable_name(f"{name}_port")
         if port and port in seen:
             yield Finding(Level.ERROR, f"{seen[port]} and {variable} are both {port}", "give each its own port")
@@ -194,9 +194,26 @@ def check_ports(settings: Settings, *, is_running: bool) -> Iterator[Finding]:
             yield check_port(name, host, port, is_running=is_running)
 
 
+def ocpp_listeners(settings: Settings) -> Iterator[str]:
+    """Which ports are open to charge points, by their names among the settings."""
+    if settings.has_plain_port:
+        yield "ocpp"
+    if settings.tls_certificate is not None:
+        yield "ocpp_tls"
+
+
+def listener_address(settings: Settings, name: str) -> tuple[str, int]:
+    """Host and port of a listener; the two for charge points share their host."""
+    return str(getattr(settings, _host_field(name))), int(getattr(settings, f"{name}_port"))
+
+
+def _host_field(name: str) -> str:
+    return f"{name.removesuffix('_tls')}_host"
+
+
 def check_port(name: str, host: str, port: int, *, is_running: bool = False) -> Finding:
-    """One listener (`ocpp`, `api` or `dashboard`): is the address this machine's, and is the port free?"""
-    host_variable, port_variable = variable_name(f"{name}_host"), variable_name(f"{name}_port")
+    """One listener (`ocpp`, `ocpp_tls`, `api` or `dashboard`): is the address this machine's, and is the port free?"""
+    host_variable, port_variable = variable_name(_host_field(name)), variable_name(f"{name}_port")
     try:
         _bind(host, port)
     except OSError as error:
@@ -232,6 +249,33 @@ def check_listeners(settings: Settings) -> Iterator[Finding]:
                 f"{variable_name(field)}={host} can be reached over the network, without encryption",
                 f"set {variable_name(field)}=127.0.0.1 and put a reverse proxy with TLS in front",
             )
+
+
+def check_tls(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """The certificate can be used, and for a while yet; nobody else reads its key. Nothing where there is none."""
+    files = TlsFiles.of(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    if files is None:
+        return
+    try:
+        certificate = examine(files)
+    except TlsError as error:
+        yield Finding(Level.ERROR, error.what, error.mend)
+        return
+    yield _check_validity(files.certificate, certificate, now)
+    if stat.S_IMODE(files.key.stat().st_mode) & 0o037:
+        yield Finding(Level.WARNING, f"others may use the private key {files.key}", f"chmod 640 '{files.key}'")
+
+
+def _check_validity(path: Path, certificate: ServerCertificate, now: datetime) -> Finding:
+    mend = "renew it; the server takes it up while it runs"
+    if now < certificate.not_before:
+        what = f"certificate {path} holds from {certificate.not_before:%Y-%m-%d} on only"
+        return Finding(Level.ERROR, what, "look at this machine's clock, or wait")
+    if now >= certificate.not_after:
+        return Finding(Level.ERROR, f"certificate {path} expired on {certificate.not_after:%Y-%m-%d}", mend)
+    if certificate.not_after - now < LEAST_VALIDITY:
+        return Finding(Level.WARNING, f"certificate {path} expires on {certificate.not_after:%Y-%m-%d}", mend)
+    return Finding(Level.OK, f"certificate holds until {certificate.not_after:%Y-%m-%d}")
 
 
 def check_disk(free_bytes: int, folder: Path) -> Finding:

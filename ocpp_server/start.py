@@ -10,6 +10,7 @@ from pathlib import Path
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
 from ocpp_server.core.site import AdmissionPolicy, Policy, apply
+from ocpp_server.ocpp16.tls import ServerTls, TlsError, TlsFiles
 from ocpp_server.settings import Settings, variable_name
 from ocpp_server.storage.atomic_file import remove_leftovers
 from ocpp_server.storage.brands_file import read_brands
@@ -59,6 +60,15 @@ def clock_of(settings: Settings) -> Clock:
             f"(it has no file {DEMO_MARKER}): remove {name} from .env and the environment, or use ./run demo"
         )
     return Clock(settings.clock_factor, settings.clock_origin)
+
+
+def tls_of(settings: Settings) -> ServerTls | None:
+    """The TLS of the charge points' port, if there is a certificate. Raises StartError."""
+    files = TlsFiles.of(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+    try:
+        return None if files is None else ServerTls(files, is_compatible=settings.tls_compat)
+    except TlsError as error:
+        raise StartError(str(error)) from error
 
 
 def open_ledger(settings: Settings, clock: Clock) -> Ledger:

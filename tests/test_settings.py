@@ -308,3 +308,45 @@ def test_the_zone_of_the_machine_is_found(
     found = system_zone_name(timezone_file=tmp_path / "timezone", localtime_link=tmp_path / "localtime")
 
     assert found == expected
+
+
+# --- settings that go together ---
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("TLS_CERTIFICATE=c.pem", "EVQUOTA_TLS_CERTIFICATE and EVQUOTA_TLS_KEY go together: set both, or neither"),
+        ("TLS_KEY=c.key", "EVQUOTA_TLS_CERTIFICATE and EVQUOTA_TLS_KEY go together: set both, or neither"),
+        ("TLS_CLIENT_CA=ca.pem", "EVQUOTA_TLS_CLIENT_CA needs the server's own certificate"),
+        ("MIN_SECURITY_PROFILE=2", "EVQUOTA_MIN_SECURITY_PROFILE=2 lets nobody in without TLS"),
+        ("MIN_SECURITY_PROFILE=3 TLS_CERTIFICATE=c.pem TLS_KEY=c.key", "set EVQUOTA_TLS_CLIENT_CA to who signs them"),
+        ("MIN_SECURITY_PROFILE=3 TRUSTED_PROXIES=10.0.0.1", "set EVQUOTA_TLS_CLIENT_CA to who signs them"),
+    ],
+)
+def test_tls_that_is_not_whole_is_a_problem(env_file: Path, lines: str, problem: str) -> None:
+    """One sentence that names the settings and says what is missing."""
+    env_file.write_text("".join(f"EVQUOTA_{line}\n" for line in lines.split()))
+
+    (said,) = problems_of(env_file)
+    assert problem in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "has_plain_port"),
+    [
+        ("", True),
+        ("TLS_CERTIFICATE= TLS_KEY= TLS_CLIENT_CA=", True),
+        ("TLS_CERTIFICATE=c.pem TLS_KEY=c.key TLS_CLIENT_CA=ca.pem MIN_SECURITY_PROFILE=1", True),
+        ("TLS_CERTIFICATE=c.pem TLS_KEY=c.key MIN_SECURITY_PROFILE=2", False),
+        ("TLS_CERTIFICATE=c.pem TLS_KEY=c.key TLS_CLIENT_CA=ca.pem MIN_SECURITY_PROFILE=3", False),
+        ("TRUSTED_PROXIES=10.0.0.1 MIN_SECURITY_PROFILE=2", True),
+    ],
+)
+def test_the_port_without_tls_is_closed_where_all_must_use_tls(
+    env_file: Path, lines: str, has_plain_port: bool
+) -> None:
+    """OCPP-J §6; a proxy that does the TLS comes to this very port."""
+    env_file.write_text("".join(f"EVQUOTA_{line}\n" for line in lines.split()))
+
+    assert load_settings(env_file).has_plain_port is has_plain_port

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from certificates import CertificateFiles, Certificates
 
 from ocpp_server import dashboard_process, first_start, site_check
 from ocpp_server.settings import PROJECT_FOLDER, Settings
@@ -387,9 +388,137 @@ def test_the_welcome_names_the_addresses(monkeypatch: pytest.MonkeyPatch) -> Non
     assert first_start.reachable("fd00::1") == "[fd00::1]"
 
 
+def test_with_a_certificate_the_welcome_names_it(
+    tls_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A charger accepts only a name of the certificate, so it is told one; not where the files are no good."""
+    monkeypatch.setattr(first_start, "lan_address", lambda: "192.168.1.5")
+    with_both = tls_settings.model_copy(update={"ocpp_host": "0.0.0.0", "ocpp_port": 9000, "ocpp_tls_port": 9443})
+    with_tls_alone = with_both.model_copy(update={"min_security_profile": 2})
+    damaged = with_both.model_copy(update={"tls_key": tmp_path})
+
+    assert first_start.welcome(with_both).splitlines()[1:] == [
+        "Address to type into a charger: ws://192.168.1.5:9000/CHARGER_ID",
+        "  with TLS: wss://127.0.0.1:9443/CHARGER_ID",
+    ]
+    assert first_start.welcome(with_tls_alone).splitlines()[1:] == [
+        "Address to type into a charger: wss://127.0.0.1:9443/CHARGER_ID",
+    ]
+    assert first_start.welcome(damaged).endswith("wss://192.168.1.5:9443/CHARGER_ID")
+
+
 def test_the_machine_has_an_address_of_its_own() -> None:
     """Found without sending anything; 127.0.0.1 where there is no network."""
     assert socket.inet_aton(first_start.lan_address())
+
+
+# --- TLS ---
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
+
+
+@pytest.fixture
+def tls_settings(settings: Settings, certificates: Certificates) -> Settings:
+    return with_files(settings, certificates.server())
+
+
+def with_files(settings: Settings, files: CertificateFiles) -> Settings:
+    changed = {"tls_certificate": files.certificate, "tls_key": files.key, "ocpp_tls_port": free_port()}
+    return settings.model_copy(update=changed)
+
+
+def tls_findings(settings: Settings, now: datetime | None = None) -> list[Finding]:
+    return list(site_check.check_tls(settings, now or datetime.now(UTC)))
+
+
+def test_a_site_without_tls_hears_nothing_of_it(settings: Settings) -> None:
+    """Most sites have none."""
+    assert tls_findings(settings) == []
+
+
+def test_a_site_with_tls_passes(tls_settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """The certificate, and its port beside the other three."""
+    assert site_check.main(tls_settings, starting=True) == 0
+    said = capsys.readouterr().out
+    assert "certificate holds until 20" in said
+    assert f"port {tls_settings.ocpp_tls_port} (EVQUOTA_OCPP_TLS_PORT) is free" in said
+    assert "(EVQUOTA_OCPP_PORT) is free" in said
+
+
+def test_a_port_that_is_not_opened_is_not_looked_at(tls_settings: Settings, taken_port: int) -> None:
+    """Where all must use TLS, another program may have the port without."""
+    alone = tls_settings.model_copy(update={"min_security_profile": 2, "ocpp_port": taken_port})
+
+    assert {finding.level for finding in site_check.check_ports(alone, is_running=False)} == {Level.OK}
+
+
+def test_a_taken_tls_port_is_an_error(tls_settings: Settings, taken_port: int) -> None:
+    """By the name of its own setting; the host is that of the other port."""
+    taken = tls_settings.model_copy(update={"ocpp_tls_port": taken_port})
+
+    (error,) = [one for one in site_check.check_ports(taken, is_running=False) if one.level is Level.ERROR]
+    assert f"port {taken_port} (EVQUOTA_OCPP_TLS_PORT) is in use" in error.what
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "said"),
+    [
+        (365, Level.OK, "holds until"),
+        (31, Level.OK, "holds until"),
+        (29, Level.WARNING, "expires on"),
+        (0.01, Level.WARNING, "expires on"),
+        (-0.01, Level.ERROR, "expired on"),
+        (-10, Level.ERROR, "expired on"),
+    ],
+)
+def test_the_end_of_a_certificate_is_told_in_time(
+    settings: Settings, certificates: Certificates, days: float, level: Level, said: str
+) -> None:
+    """30 days before; one that has expired is of no use to any charge point."""
+    (finding,) = tls_findings(with_files(settings, certificates.server(days=days)))
+
+    assert finding.level is level
+    assert said in finding.what
+
+
+def test_a_certificate_of_the_future_is_an_error(tls_settings: Settings) -> None:
+    """Most often it is the clock that is wrong."""
+    (finding,) = tls_findings(tls_settings, datetime(2020, 1, 1, tzinfo=UTC))
+
+    assert finding.level is Level.ERROR
+    assert "clock" in finding.mend
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_safe"), [(0o600, True), (0o640, True), (0o400, True), (0o644, False), (0o660, False)]
+)
+def test_the_private_key_is_for_nobody_else(tls_settings: Settings, mode: int, is_safe: bool) -> None:
+    """0640 at most; the group is the one that the server runs in."""
+    assert tls_settings.tls_key is not None
+    tls_settings.tls_key.chmod(mode)
+
+    warnings = [finding for finding in tls_findings(tls_settings) if finding.level is Level.WARNING]
+    assert [finding.mend for finding in warnings] == ([] if is_safe else [f"chmod 640 '{tls_settings.tls_key}'"])
+
+
+def test_files_that_cannot_be_used_are_an_error(tls_settings: Settings, certificates: Certificates) -> None:
+    """In the words of the start."""
+    (finding,) = tls_findings(tls_settings.model_copy(update={"tls_key": certificates.server().key}))
+
+    assert finding.level is Level.ERROR
+    assert "do not belong together" in finding.what
+    assert finding.mend
+
+
+def test_a_certificate_of_a_charge_point_is_not_for_a_server(settings: Settings, certificates: Certificates) -> None:
+    """It would load, and then each charge point would refuse it."""
+    (finding,) = tls_findings(with_files(settings, certificates.self_signed("CP1")))
+
+    assert finding.level is Level.ERROR
+    assert "not for a server" in finding.what
 
 
 # --- the dashboard's process ---

@@ -3,16 +3,10 @@
 import re
 from urllib.parse import parse_qsl, unquote
 
-LONGEST_ID = 48
-"""Characters of a whole id, slashes included; OCPP 2.0.1 allows 48, OCPP 1.6 states no limit."""
-_MOST_SEGMENTS = 3
-_SEGMENT = re.compile(r"[A-Za-z0-9._:-]{1,48}")
+from ocpp_server.core.charge_point_id import EXPECTED, MOST_SEGMENTS, check_id
+
 _ABSOLUTE = re.compile(r"/*(?:wss?|https?):/+[^/?]*", re.IGNORECASE)
 _VERSIONS = frozenset({"1.6", "1.6j", "ocpp1.6", "ocpp1.6j"})
-_EXPECTED = (
-    f"expected one to {_MOST_SEGMENTS} parts of letters, digits and . _ : - , "
-    f"together at most {LONGEST_ID} characters, as in ws://host:port/CHARGER_ID"
-)
 
 
 class AddressError(Exception):
@@ -49,7 +43,7 @@ def _decoded(path: str) -> str:
     try:
         return unquote(path, errors="strict")
     except UnicodeDecodeError:
-        raise AddressError(400, f"charge point id is not UTF-8: {_EXPECTED}") from None
+        raise AddressError(400, f"charge point id is not UTF-8: {EXPECTED}") from None
 
 
 def _id_in_query(query: str) -> list[str]:
@@ -62,12 +56,12 @@ def _id_in_query(query: str) -> list[str]:
 
 def _checked(segments: list[str]) -> str:
     if not segments:
-        raise AddressError(404, f"no charge point id in the path: {_EXPECTED}")
+        raise AddressError(404, f"no charge point id in the path: {EXPECTED}")
+    if len(segments) > MOST_SEGMENTS:
+        raise AddressError(400, f"too many parts in the path: {EXPECTED}; EVQUOTA_OCPP_PATH_PREFIXES adds prefixes")
     charge_point_id = "/".join(segments)
-    if len(segments) > _MOST_SEGMENTS:
-        raise AddressError(400, f"too many parts in the path: {_EXPECTED}; EVQUOTA_OCPP_PATH_PREFIXES adds prefixes")
-    if len(charge_point_id) > LONGEST_ID:
-        raise AddressError(400, f"charge point id is too long: {_EXPECTED}")
-    if any(segment in (".", "..") or _SEGMENT.fullmatch(segment) is None for segment in segments):
-        raise AddressError(400, f"charge point id has other characters: {_EXPECTED}")
+    try:
+        check_id(charge_point_id)
+    except ValueError as error:
+        raise AddressError(400, str(error)) from None
     return charge_point_id

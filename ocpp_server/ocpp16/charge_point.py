@@ -6,15 +6,21 @@ What the messages mean is the business of `handlers`; when a connection counts i
 import asyncio
 import logging
 import time
+from collections import deque
+from contextlib import suppress
 from typing import Final, assert_never
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from ocpp_server.clock import Clock
+from ocpp_server.core.records import Admission
 from ocpp_server.ocpp16 import frames, translate
+from ocpp_server.ocpp16.entrance import CountedConnection
 from ocpp_server.ocpp16.frames import Call, CallError, CallResult, Payload, Unreadable
 from ocpp_server.ocpp16.handlers import CentralSystem, Handlers, UnservedActionError
+from ocpp_server.ocpp16.message_rate import Bucket
 from ocpp_server.ocpp16.outgoing import CallAnswer, OutgoingCalls
 
 log = logging.getLogger(__name__)
@@ -22,7 +28,11 @@ log = logging.getLogger(__name__)
 QUIET_AFTER_START_S: Final = 10.0
 """Seconds of the site in which no call goes to a charge point whose session began, unless it is a stop (rule 27)."""
 _LONGEST_SEND_S = 10.0
+_LONGEST_FINISH_S = 10.0
 _MOST_REASONS = 20
+_MOST_UNREADABLE = 20
+_UNREADABLE_WITHIN_S = 60.0
+_POLICY = 1008
 
 
 class ChargePointConnection:
@@ -40,17 +50,28 @@ class ChargePointConnection:
         address: str = "",
         is_pinged: bool = True,
         session_began_at: float | None = None,
+        admission: Admission = Admission.APPROVED,
+        security_profile: int = 0,
+        key_hash: str = "",
+        bucket: Bucket | None = None,
+        idle_limit_s: float | None = None,
     ) -> None:
         """`address`: of the peer, by which a newcomer is compared. `session_began_at`: by the clock's monotonic
-        seconds, if a session began on an earlier connection.
+        seconds, if a session began on an earlier connection. `admission`, `security_profile` and `key_hash`: what it
+        was let in as, what it proved for that, and the hash of the key it gave (blank: none). `bucket`: how fast
+        its messages are taken. `idle_limit_s`: real seconds of silence after which it is given up; None: pings find
+        that out.
         """
         self.charge_point_id = charge_point_id
         self.address = address
+        self.admission = admission
+        self.security_profile = security_profile
+        self.key_hash = key_hash
         self.connected_at = clock.monotonic()
         self.session_began_at = session_began_at
         self.has_booted = False
         """A BootNotification came on this connection."""
-        self._is_pinged = is_pinged
+        self.is_pinged = is_pinged
         self._heard_at = time.monotonic()
         self._patience_s = 3.0 * heartbeat_interval_s
         self._socket = socket
@@ -64,12 +85,19 @@ class ChargePointConnection:
         self._is_ending = False
         self._close_with = (1000, "")
         self._reasons: set[str] = set()
+        self._unreadable_at: deque[float] = deque(maxlen=_MOST_UNREADABLE)
+        self._bucket = bucket or Bucket(0)
+        self._is_slowed = False
+        self._idle_limit_s = idle_limit_s
+        self._ended = asyncio.Event()
 
     async def run(self) -> None:
         """Handle message after message until the socket closes or `finish` is called.
 
         Raises what the central system raised: the message was not stored, and nothing may be answered.
         """
+        limit_s = self._idle_limit_s
+        watching = None if limit_s is None else asyncio.create_task(self._give_up_when_idle(limit_s))
         try:
             while await self._take_next():
                 pass
@@ -78,30 +106,42 @@ class ChargePointConnection:
             pass
         finally:
             self._end()
+            if watching is not None:
+                watching.cancel()
+
+    def admit(self, admission: Admission, max_message_bytes: int) -> None:
+        """From now on it is this, and its messages may be so large."""
+        self.admission = admission
+        self._socket.protocol.max_message_size = max_message_bytes
+
+    def take_no_more(self, code: int, reason: str) -> None:
+        """Handle no further message; `finish` closes the socket."""
+        self._close_with = (code, reason)
+        self._end()
 
     async def finish(self, code: int, reason: str) -> None:
         """Close the socket and wait until it is; a message that is being handled is answered first."""
-        self._close_with = (code, reason)
-        self._end()
-        if not self._is_busy:
-            await self._socket.close(code, reason)
-        await self._socket.wait_closed()
+        self.take_no_more(code, reason)
+        try:
+            async with asyncio.timeout(_LONGEST_FINISH_S):
+                if not self._is_busy:
+                    await self._socket.close(code, reason)
+                await self._socket.wait_closed()
+        except TimeoutError:  # its answer cannot leave, or its commit hangs; a loser must not stay for that
+            self._socket.transport.abort()
 
     async def is_alive(self, within_s: float) -> bool:
-        """Whether the other side answers a ping within these real seconds. One that never answers pings counts as
-        alive as long as its heartbeats come.
+        """Whether a sign of life comes within these real seconds after a ping. One that never answers pings is not
+        pinged here either: it counts as alive as long as its heartbeats come, or pings of its own.
         """
-        if self._is_ending:
+        if self._is_ending or self._socket.state is not State.OPEN:
             return False
-        if not self._is_pinged:
-            return time.monotonic() - self._heard_at < self._patience_s
-        heard_at = self._heard_at
+        if not self.is_pinged:
+            return self._silence_s() < self._patience_s
         try:
             async with asyncio.timeout(within_s):
                 await (await self._socket.ping())
-        except TimeoutError:
-            return self._heard_at != heard_at
-        except ConnectionClosed:
+        except (TimeoutError, ConnectionClosed):
             return False
         return not self._is_ending
 
@@ -130,6 +170,7 @@ class ChargePointConnection:
 
     def _end(self) -> None:
         self._is_ending = True
+        self._ended.set()
         self._calls.close()
         self._boot_is_answered.set()
 
@@ -137,12 +178,47 @@ class ChargePointConnection:
         """Handle one message; False if it was the last one to be taken."""
         raw = await self._socket.recv(decode=False)
         self._heard_at = time.monotonic()
+        wait_s = self._bucket.take()
+        if wait_s:
+            await self._wait_turn(wait_s)
         if self._is_ending:
             return False  # neither handled nor answered: the charge point sends it again (OCPP 1.6 §3.7)
         self._is_busy = True
         await self._take(raw)
         self._is_busy = False
         return not self._is_ending
+
+    async def _wait_turn(self, wait_s: float) -> None:
+        """It came too fast: what it sends waits, here and on the line, and nothing of it is lost (T13). Only one that
+        nobody approved is not listened to for ever.
+        """
+        if not self._is_slowed:
+            self._is_slowed = True
+            log.warning("[MESSAGE] slowed charge_point=%s reason=%r", self.charge_point_id, "too many messages")
+        if self._bucket.is_flood and self.admission is not Admission.APPROVED:
+            log.warning("[MESSAGE] closed charge_point=%s reason=%r", self.charge_point_id, "too many messages")
+            self.take_no_more(_POLICY, "too many messages")
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._ended.wait()
+
+    async def _give_up_when_idle(self, limit_s: float) -> None:
+        """Without our pings a line that is half open is known only by its silence: no message, no ping of its own."""
+        while True:
+            left_s = limit_s - self._silence_s()
+            if left_s <= 0:
+                break
+            await asyncio.sleep(left_s)
+        log.info("[CONNECT] given up charge_point=%s silent_s=%d", self.charge_point_id, limit_s)
+        self.abort()
+
+    def _silence_s(self) -> float:
+        """Real seconds since a message was taken or any byte came."""
+        heard_at = self._heard_at
+        if isinstance(self._socket, CountedConnection):
+            heard_at = max(heard_at, self._socket.heard_at)
+        return time.monotonic() - heard_at
 
     async def _take(self, raw: bytes) -> None:
         frame = frames.decode(raw)
@@ -183,6 +259,16 @@ class ChargePointConnection:
             await self._central.handle(translate.unreadable_message(self.charge_point_id, at, frame.reason, raw))
         if frame.unique_id is not None:
             await self._send(frames.encode_error(frame.unique_id, frame.code, frame.reason))
+        self._count_unreadable()
+
+    def _count_unreadable(self) -> None:
+        """Nobody makes sense of a line that brings nothing but rubbish (T9)."""
+        times = self._unreadable_at
+        times.append(time.monotonic())
+        if len(times) == _MOST_UNREADABLE and times[-1] - times[0] < _UNREADABLE_WITHIN_S:
+            reason = f"{_MOST_UNREADABLE} unreadable messages within a minute"
+            log.warning("[MESSAGE] closed charge_point=%s reason=%r", self.charge_point_id, reason)
+            self.take_no_more(_POLICY, reason)
 
     async def _send(self, frame: bytes) -> bool:
         """Whether it left. What came before the other side closed is still handled, though it cannot be answered."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ocpp_server.clock import Clock
 from ocpp_server.core.commands import RecordConfiguration
+from ocpp_server.core.leaks import INTERVAL_KEY, LONGEST_VALUE, SAMPLED_KEY, is_within, right_interval, right_sampled
 from ocpp_server.ocpp16.charge_point import ChargePointConnection
 from ocpp_server.ocpp16.commands import ConfigurationKey, RemoteCalls, configuration_of
 from ocpp_server.ocpp16.handlers import CentralSystem
@@ -19,10 +20,6 @@ from ocpp_server.ocpp16.outgoing import NO_ANSWER, OFFLINE
 
 log = logging.getLogger(__name__)
 
-REGISTER = "Energy.Active.Import.Register"
-POWER = "Power.Active.Import"
-INTERVAL_KEY = "MeterValueSampleInterval"
-SAMPLED_KEY = "MeterValuesSampledData"
 PING_KEY = "WebSocketPingInterval"
 
 _LOOK_EVERY_S = 1.0
@@ -30,7 +27,6 @@ _SHORTEST_LOOK_REAL_S = 0.05
 _BOOT_PATIENCE_S = 10.0
 _MOST_SILENCES = 3
 _LONGEST_PING_S = 60
-_LONGEST_VALUE = 500
 _NEEDED_KEYS = (INTERVAL_KEY, SAMPLED_KEY)
 
 
@@ -101,33 +97,38 @@ class Configurator:
         if missing:  # some list a part only (Growatt): by name they tell more, and what is unknown is not written
             more = await self._calls.read_configuration(charge_point_id, missing)
             keys += configuration_of(more) if more.is_answered else ()
-        await self._record(charge_point_id, tuple((one.key, one.value) for one in keys), is_complete=True)
+        readonly = tuple(one.key for one in keys if one.is_readonly)
+        told = tuple((one.key, one.value) for one in keys)
+        await self._record(charge_point_id, told, is_complete=True, readonly=readonly)
         return keys
 
     async def _record(
-        self, charge_point_id: str, keys: tuple[tuple[str, str], ...], *, is_complete: bool = False
+        self,
+        charge_point_id: str,
+        keys: tuple[tuple[str, str], ...],
+        *,
+        is_complete: bool = False,
+        readonly: tuple[str, ...] = (),
     ) -> None:
         await self._central.handle(
-            RecordConfiguration(charge_point_id, self._clock.now(), keys, is_complete=is_complete)
+            RecordConfiguration(charge_point_id, self._clock.now(), keys, is_complete=is_complete, readonly=readonly)
         )
 
 
 def changes_to(keys: Iterable[ConfigurationKey], wanted: WantedConfiguration) -> list[tuple[str, str]]:
     """The keys to set and their values: only listed, writable ones that are not right already (rule 27)."""
     known = {one.key.casefold(): one for one in keys if not one.is_readonly}
-    changes = []
+    changes: list[tuple[str, str | None]] = []
     interval = known.get(INTERVAL_KEY.casefold())
-    if interval is not None and not _is_within(interval.value, wanted.meter_interval_s):
-        changes.append((interval.key, str(wanted.meter_interval_s)))
+    if interval is not None:
+        changes.append((interval.key, right_interval(interval.value, wanted.meter_interval_s)))
     sampled = known.get(SAMPLED_KEY.casefold())
     if sampled is not None:
-        measurands = [part.strip() for part in sampled.value.split(",") if part.strip()]
-        if REGISTER.casefold() not in (measurand.casefold() for measurand in measurands):
-            changes.append((sampled.key, ",".join([*measurands, REGISTER] if measurands else [REGISTER, POWER])))
+        changes.append((sampled.key, right_sampled(sampled.value)))
     ping = known.get(PING_KEY.casefold())
-    if ping is not None and wanted.charger_ping_interval_s and not _is_within(ping.value, _LONGEST_PING_S):
+    if ping is not None and wanted.charger_ping_interval_s and not is_within(ping.value, _LONGEST_PING_S):
         changes.append((ping.key, str(wanted.charger_ping_interval_s)))
-    return [(key, value) for key, value in changes if len(value) <= _LONGEST_VALUE]
+    return [(key, value) for key, value in changes if value is not None and len(value) <= LONGEST_VALUE]
 
 
 class Reconnections(Protocol):
@@ -169,10 +170,6 @@ class BootAsker:
 def _missing(keys: tuple[ConfigurationKey, ...]) -> tuple[str, ...]:
     listed = {one.key.casefold() for one in keys}
     return tuple(key for key in _NEEDED_KEYS if key.casefold() not in listed)
-
-
-def _is_within(value: str, most: int) -> bool:
-    return value.isdecimal() and 1 <= int(value) <= most
 
 
 async def _pause(clock: Clock) -> None:

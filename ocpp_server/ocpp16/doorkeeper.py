@@ -13,12 +13,20 @@ from datetime import datetime
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request
 
-from ocpp_server.core.admission import Handshake, Place, Proof, TurnedAway, Verdict, judge
+from ocpp_server.core.admission import Handshake, Place, Proof, TurnedAway, Verdict, admission_of, judge
 from ocpp_server.core.site import Site
 from ocpp_server.ocpp16.key_checker import KeyChecker, TooManyFailuresError
 from ocpp_server.ocpp16.peer import Network, Peer, PeerError, peer_of
 
 _LONGEST_HEADER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a charge point was when a handshake of it was judged."""
+
+    is_known: bool
+    key_hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +54,26 @@ class Doorkeeper:
         handshake = Handshake(charge_point_id, at, peer.address, peer.place, peer.is_encrypted, proof)
         return peer, judge(self.site, handshake)
 
+    def standing(self, charge_point_id: str) -> Standing:
+        """What it is now: forgotten or given another key since a handshake was judged, it must be judged anew."""
+        known = self.site.charge_points.get(charge_point_id)
+        is_known = admission_of(self.site, charge_point_id) is not None
+        return Standing(is_known, known.key_hash if known is not None else "")
+
     async def _proof(self, peer: Peer, charge_point_id: str) -> Proof:
         known = self.site.charge_points.get(charge_point_id)
         if peer.common_names:
             names = {charge_point_id, known.serial_number if known is not None else ""} - {""}
             return Proof.WRONG if names.isdisjoint(peer.common_names) else Proof.CERTIFICATE
-        if not peer.authorization:
-            return Proof.NONE
+        key_hash = known.key_hash if known is not None else ""
+        is_asked_for = key_hash or peer.place not in (Place.LOOPBACK, Place.SITE)
+        if not peer.authorization or not is_asked_for:
+            return Proof.NONE  # on the site one may be left over from another system: it proves nothing
         key = basic_key(peer.authorization, charge_point_id)
         if key is None:
             return Proof.WRONG
-        key_hash = known.key_hash if known is not None else ""
-        if not key_hash and peer.place in (Place.LOOPBACK, Place.SITE):
-            return Proof.NONE  # left over from another system: it proves nothing, and nothing was asked for
-        is_right = await self.keys.is_right(charge_point_id, peer.address, key, key_hash)
+        is_usual = known is not None and peer.address in (known.address, known.home_address)
+        is_right = await self.keys.is_right(charge_point_id, peer.address, key, key_hash, is_usual_address=is_usual)
         return Proof.KEY if is_right else Proof.WRONG
 
 

@@ -32,8 +32,9 @@ def id_tag(value: object) -> str:
 
     Chargers send up to 22 characters for 20 (Ocular). What is beyond 255 fits no table; its length tells it apart.
     """
-    tag = text(value, most=2**31)
-    return tag if len(tag) <= _LONGEST_ID_TAG else f"{tag[:200]}… ({len(tag)} characters)"
+    whole = value.strip() if isinstance(value, str) else text(value)
+    tag = printable(whole, 2**31) if len(whole) <= _LONGEST_ID_TAG else whole
+    return tag if len(tag) <= _LONGEST_ID_TAG else f"{printable(tag[:200], 200)}… ({len(tag)} characters)"
 
 
 def stamp(value: object) -> str:

@@ -37,7 +37,8 @@ class Handlers:
         self._central = central
         self._clock = clock
         self._heartbeat_interval_s = heartbeat_interval_s
-        self._kept: dict[str, str] = {}
+        self._kept: dict[str, tuple[str, str]] = {}
+        self._with_duplicate_keys: set[str] = set()
 
     async def handle(self, call: Call) -> Payload:
         """The payload of the answer to a call.
@@ -47,6 +48,10 @@ class Handlers:
         handler = self._BY_ACTION.get(call.action)
         if handler is None:
             raise _unserved(call.action)
+        if call.has_duplicate_keys and call.action not in self._with_duplicate_keys:
+            self._with_duplicate_keys.add(call.action)
+            odd = translate.duplicate_keys(self._charge_point_id, self._clock.now(), call.action)
+            await self._central.handle(odd)
         return await handler(self, call)
 
     async def on_boot_notification(self, call: Call) -> Payload:
@@ -107,17 +112,17 @@ class Handlers:
     async def on_security_event_notification(self, call: Call) -> Payload:
         """Security white paper A04: always confirmed."""
         command = translate.security_event(self._charge_point_id, self._clock.now(), call.payload)
-        if self._kept.get(call.action) != command.text:
+        if self._kept.get(call.action) != (command.text, ""):
             await self._central.handle(command)
-            self._kept[call.action] = command.text
+            self._kept[call.action] = (command.text, "")
         return {}
 
     async def on_kept_message(self, call: Call) -> Payload:
         """Keep a message, unless it repeats the last of its kind (AcTEC tells its firmware status every 10 s)."""
         command = translate.kept_message(self._charge_point_id, self._clock.now(), call.action, call.payload)
-        if self._kept.get(call.action) != command.text:
+        if self._kept.get(call.action) != (command.text, command.said):
             await self._central.handle(command)
-            self._kept[call.action] = command.text
+            self._kept[call.action] = (command.text, command.said)
         return {}
 
     _BY_ACTION: ClassVar[Mapping[str, Callable[["Handlers", Call], Awaitable[Payload]]]] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Checks the keys that handshakes give, in threads, and counts the wrong ones by address before anything is hashed.
+"""Checks the keys that handshakes give, in threads, and counts the attempts by address before anything is hashed.
 
 A hash costs 50 ms on purpose, so whoever guesses must not get many of them (T4). Whoever gave the right key once is
 recognised by a fast digest that only this process can make, so guessing from its address does not shut it out.
@@ -14,18 +14,19 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from ocpp_server.authorization_key import canonical, hash_key, is_key, make_key
+from ocpp_server.ocpp16.peer import counted_as
 
 log = logging.getLogger(__name__)
 
-MOST_FAILURES = 10
-WITHIN_S = 300.0
-BLOCKED_FOR_S = 900.0
-_MOST_ADDRESSES = 4096
-_THREADS = 2
-"""Each hash takes 16 MiB."""
+MOST_FAILURES: Final = 10
+WITHIN_S: Final = 300.0
+BLOCKED_FOR_S: Final = 900.0
+_MOST_ADDRESSES: Final = 4096
 
 
 class TooManyFailuresError(Exception):
@@ -36,10 +37,25 @@ class TooManyFailuresError(Exception):
 class _Record:
     """Of one address. Times are real monotonic seconds."""
 
-    failed_at: deque[float] = field(default_factory=deque)
-    blocked_until: float = float("-inf")
+    attempts: deque[float] = field(default_factory=deque)
+    """When each key was taken that proved wrong or that is being hashed."""
     hashing: int = 0
+    blocked_until: float = float("-inf")
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _Hash:
+    """One hash in its thread."""
+
+    key: bytes
+    key_hash: str
+    is_begun: bool = False
+
+    def run(self) -> bool:
+        """Whether the key is right."""
+        self.is_begun = True
+        return _is_key(self.key, self.key_hash)
 
 
 class KeyChecker:
@@ -50,27 +66,39 @@ class KeyChecker:
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._known: dict[str, tuple[str, bytes]] = {}
         self._secret = secrets.token_bytes(32)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="key")
+        self._for_strangers = ThreadPoolExecutor(1, thread_name_prefix="key")
+        """Each hash takes 16 MiB; who guesses from many addresses fills this queue, and not the other one."""
+        self._for_acquaintances = ThreadPoolExecutor(2, thread_name_prefix="known-key")
         self.hashed = 0
-        """Number of keys that were hashed."""
+        """Number of keys that were given to a thread to be hashed."""
 
-    async def is_right(self, charge_point_id: str, address: str, key: bytes, key_hash: str) -> bool:
+    async def is_right(
+        self, charge_point_id: str, address: str, key: bytes, key_hash: str, *, is_usual_address: bool = False
+    ) -> bool:
         """Whether a key that came from an address is the charge point's; `key_hash` blank: it has none.
 
-        Takes as long for a charge point without a key, or that is unknown (T5). Raises TooManyFailuresError.
+        Takes as long for a charge point without a key, or that is unknown (T5). `is_usual_address`: it came from
+        there before. Raises TooManyFailuresError.
         """
         if self._is_known(charge_point_id, key, key_hash):
             return True
+        address = counted_as(address)
         record = await self._allowed(address)
+        began_at = self._now()
+        record.attempts.append(began_at)
         record.hashing += 1
+        self.hashed += 1
+        job = _Hash(key, key_hash)
+        is_right = False
         try:
-            self.hashed += 1
-            loop = asyncio.get_running_loop()
-            is_right = await loop.run_in_executor(self._threads, _is_key, key, key_hash)
-            if not is_right:
-                self._count_failure(address, record)
+            threads = self._for_acquaintances if is_usual_address else self._for_strangers
+            is_right = await asyncio.get_running_loop().run_in_executor(threads, job.run)
         finally:
             record.hashing -= 1
+            if is_right or not job.is_begun:  # a handshake that was given up while it was hashed counts all the same
+                with suppress(ValueError):  # it is so old that it does not count any more
+                    record.attempts.remove(began_at)
+            self._block_if_due(address, record)
             record.changed.set()
         if is_right:
             self._known[charge_point_id] = (key_hash, self._digest(key))
@@ -78,7 +106,8 @@ class KeyChecker:
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._for_strangers, self._for_acquaintances):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _is_known(self, charge_point_id: str, key: bytes, key_hash: str) -> bool:
         known_hash, digest = self._known.get(charge_point_id, ("", b""))
@@ -94,9 +123,9 @@ class KeyChecker:
             now = self._now()
             if now < record.blocked_until:
                 raise TooManyFailuresError
-            while record.failed_at and record.failed_at[0] <= now - WITHIN_S:
-                record.failed_at.popleft()
-            if len(record.failed_at) + record.hashing < MOST_FAILURES:
+            while record.attempts and record.attempts[0] <= now - WITHIN_S:
+                record.attempts.popleft()
+            if len(record.attempts) < MOST_FAILURES:
                 return record
             record.changed.clear()
             await record.changed.wait()
@@ -108,15 +137,15 @@ class KeyChecker:
             self._records.popitem(last=False)
         return record
 
-    def _count_failure(self, address: str, record: _Record) -> None:
-        now = self._now()
-        record.failed_at.append(now)
-        if len(record.failed_at) >= MOST_FAILURES:
-            record.blocked_until = now + BLOCKED_FOR_S
-            record.failed_at.clear()
-            log.warning(
-                "[AUTH] blocked address=%s minutes=%d reason=%r", address, BLOCKED_FOR_S / 60, "too many wrong keys"
-            )
+    def _block_if_due(self, address: str, record: _Record) -> None:
+        """Only when nothing is being hashed any more: what is under way may be the right key."""
+        if record.hashing or len(record.attempts) < MOST_FAILURES:
+            return
+        record.blocked_until = self._now() + BLOCKED_FOR_S
+        record.attempts.clear()
+        log.warning(
+            "[AUTH] blocked address=%s minutes=%d reason=%r", address, BLOCKED_FOR_S / 60, "too many wrong keys"
+        )
 
 
 def _is_key(key: bytes, key_hash: str) -> bool:

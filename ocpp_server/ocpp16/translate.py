@@ -15,15 +15,17 @@ from ocpp_server.ocpp16.printable import printable
 LONGEST_NOTE = 500
 _PENDING_INTERVAL_S = 60
 _KEPT_FIELDS = {
-    "DataTransfer": ("vendorId", "messageId", "data"),
+    "DataTransfer": ("vendorId", "messageId"),
     "DiagnosticsStatusNotification": ("status",),
     "FirmwareStatusNotification": ("status",),
     "LogStatusNotification": ("status", "requestId"),
     "SecurityEventNotification": ("type", "timestamp", "techInfo"),
-    "SignCertificate": ("csr",),
+    "SignCertificate": (),
     "SignedFirmwareStatusNotification": ("status", "requestId"),
 }
-"""What is kept of the messages that are only kept."""
+"""What is kept, and logged, of the messages that are only kept."""
+_SAID_FIELDS = {"DataTransfer": "data", "SignCertificate": "csr"}
+"""Free text of theirs, which is kept and not logged."""
 
 
 def boot_notification(charge_point_id: str, at: datetime, payload: Payload) -> cmd.BootNotification:
@@ -118,10 +120,12 @@ def meter_values(charge_point_id: str, at: datetime, payload: Payload) -> cmd.Me
 
 
 def kept_message(charge_point_id: str, at: datetime, action: str, payload: Payload) -> cmd.RecordMessage:
-    """A message that is only kept, as `Action key=value …` in at most 500 characters."""
+    """A message that is only kept, as `Action key=value …` in at most 500 characters, its free text apart."""
     kind = NoteKind.SECURITY if action == "SecurityEventNotification" else NoteKind.MESSAGE
     parts = [f"{key}={_shown(payload[key])}" for key in _KEPT_FIELDS[action] if key in payload]
-    return cmd.RecordMessage(charge_point_id, at, kind, printable(" ".join([action, *parts]), LONGEST_NOTE))
+    text = printable(" ".join([action, *parts]), LONGEST_NOTE)
+    said = payload.get(_SAID_FIELDS[action]) if action in _SAID_FIELDS else None
+    return cmd.RecordMessage(charge_point_id, at, kind, text, "" if said is None else _shown(said))
 
 
 def security_event(charge_point_id: str, at: datetime, payload: Payload) -> cmd.SecurityEvent:
@@ -132,10 +136,14 @@ def security_event(charge_point_id: str, at: datetime, payload: Payload) -> cmd.
 
 def unreadable_message(charge_point_id: str, at: datetime, reason: str, raw: bytes) -> cmd.RecordMessage:
     """A frame that was none, with its begin, for whoever has to find out why."""
-    begin = raw[:400].decode("utf-8", "replace")
-    return cmd.RecordMessage(
-        charge_point_id, at, NoteKind.ODDITY, printable(f"unreadable message ({reason}): {begin}", LONGEST_NOTE)
-    )
+    begin = printable(raw[:400].decode("utf-8", "replace"), LONGEST_NOTE)
+    text = printable(f"unreadable message ({reason})", LONGEST_NOTE)
+    return cmd.RecordMessage(charge_point_id, at, NoteKind.ODDITY, text, begin)
+
+
+def duplicate_keys(charge_point_id: str, at: datetime, action: str) -> cmd.RecordMessage:
+    """A payload that names a key twice: the last one counted (T9)."""
+    return cmd.RecordMessage(charge_point_id, at, NoteKind.ODDITY, f"{action} names a key twice, the last one counts")
 
 
 def id_tag_info(info: cmd.IdTagInfo) -> Payload:

@@ -1,17 +1,26 @@
 """A gateway on a free port, the recording central system behind it, and charge points that hang up in the end."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import uvloop
 from ocpp16_doubles import Charger, Dial, Listen, RecordingCentral, open_door
 
 from ocpp_server.clock import Clock
-from ocpp_server.ocpp16.gateway import Gateway, GatewayOptions
+from ocpp_server.ocpp16.gateway import Gateway
+from ocpp_server.ocpp16.options import GatewayOptions
 
-OPTIONS = GatewayOptions(host="127.0.0.1", port=0)
+OPTIONS = GatewayOptions(host="127.0.0.1", port=0, max_message_rate=0)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """How connections are accepted and encrypted is the loop's own business: those tests run on both kinds."""
+    both = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return both if item.path.name == "test_entrance.py" else {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocpp_server.ocpp16.address import LONGEST_ID, AddressError, charge_point_id_of
+from ocpp_server.core.charge_point_id import LONGEST_ID
+from ocpp_server.ocpp16.address import AddressError, charge_point_id_of
 
 PREFIXES = ("/ws/ocpp/16", "/ocpp")
 

@@ -9,13 +9,10 @@ from ocpp16_doubles import LIMIT_S, Charger, Listen, RecordingCentral
 
 from ocpp_server.clock import Clock
 from ocpp_server.core import commands as cmd
+from ocpp_server.core.leaks import INTERVAL_KEY, POWER, REGISTER, SAMPLED_KEY
 from ocpp_server.ocpp16.commands import ConfigurationKey, RemoteCalls
 from ocpp_server.ocpp16.configurator import (
-    INTERVAL_KEY,
     PING_KEY,
-    POWER,
-    REGISTER,
-    SAMPLED_KEY,
     BootAsker,
     Configurator,
     WantedConfiguration,
@@ -149,6 +146,15 @@ async def test_a_right_configuration_is_read_once_and_left_alone(boot: Start, ce
     assert charger.calls == [("GetConfiguration", {})]
     assert records(central)[0].is_complete
     assert dict(records(central)[0].keys) == {**RIGHT, "Other": "x"}
+
+
+async def test_what_cannot_be_changed_is_told_with_it(boot: Start, central: RecordingCentral) -> None:
+    """A leak behind a key that is read-only has no mend (OCPP 1.6 §7.29)."""
+    listed = [{"key": key, "value": value, "readonly": key == PING_KEY} for key, value in RIGHT.items()]
+    await boot(None, GetConfiguration={"configurationKey": listed})
+    await central.until(lambda: records(central))
+
+    assert records(central)[0].readonly == (PING_KEY,)
 
 
 async def test_the_three_keys_are_set_and_kept(boot: Start, central: RecordingCentral) -> None:

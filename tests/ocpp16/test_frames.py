@@ -51,7 +51,7 @@ METER_VALUES = json.dumps(
         ('[2,"1","Heartbeat",{},"more",7]', Call("1", "Heartbeat", {})),
         ('[2,17,"Heartbeat",{}]', Call("17", "Heartbeat", {})),
         ('[2,"","Heartbeat",{}]', Call("", "Heartbeat", {})),
-        ('[2,"1","Heartbeat",{"a":1,"a":2}]', Call("1", "Heartbeat", {"a": 2})),
+        ('[2,"1","Heartbeat",{"a":1,"a":2}]', Call("1", "Heartbeat", {"a": 2}, has_duplicate_keys=True)),
         (f'[2,"{"x" * 255}","Heartbeat",{{}}]', Call("x" * 255, "Heartbeat", {})),
         ('[3,"1",{"status":"Accepted"}]', CallResult("1", {"status": "Accepted"})),
         ('[3,"1"]', CallResult("1", {})),
@@ -91,7 +91,9 @@ def test_mistakes_that_chargers_make_are_read_past(raw: bytes, payload: object) 
     assert decode(raw) == Call("1", "A", payload)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    "word", ["NaN", "Infinity", "-Infinity", "1e999", "-NaN", "nan", "-nan", "inf", "-inf", "+INF"]
+)
 def test_what_is_no_finite_number_costs_only_its_sample(word: str) -> None:
     """NaN is no JSON, but its frame holds other readings (T9)."""
     frame = decode(f'[2,"1","MeterValues",{{"a":{word},"b":"5"}}]')
@@ -141,6 +143,38 @@ def test_what_is_no_frame_has_an_id_only_where_a_call_waits(
     assert isinstance(frame, Unreadable)
     assert frame.unique_id == unique_id
     assert code is None or frame.code == code
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"idTag":"A","idTag":"B"}',
+        '{"idTag": "A", "x": {}, "idTag": "A"}',
+        '{"meterValue":[{"sampledValue":[{"value":"1"},{"value":"1","value":"2"}]}]}',
+        '{"a":"says \\":","b":1,"b":2}',
+        '{"a":,"a":1}',
+        '{"a":NaN,"a":1}',
+    ],
+)
+def test_keys_that_are_there_twice_are_noticed(payload: str) -> None:
+    """T9: the decoder lets the last one win and says nothing; the front door counts."""
+    frame = decode(f'[2,"1","A",{payload}]')
+
+    assert isinstance(frame, Call)
+    assert frame.has_duplicate_keys
+
+
+@given(
+    st.dictionaries(st.text(), st.text() | st.dictionaries(st.text(), st.text()) | st.lists(st.text())), st.booleans()
+)
+@example({"a\\": '":', '":"': '\\":', "": {}}, True)
+@settings(max_examples=300)
+def test_keys_that_are_there_once_are_not(payload: dict[str, object], is_ascii: bool) -> None:
+    """Whatever their texts look like."""
+    frame = decode(json.dumps([2, "1", "A", payload], ensure_ascii=is_ascii).encode("utf-8", "surrogatepass"))
+
+    assert isinstance(frame, Call)
+    assert not frame.has_duplicate_keys
 
 
 def test_brackets_in_text_are_no_nesting() -> None:

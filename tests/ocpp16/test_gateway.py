@@ -12,7 +12,8 @@ from websockets.exceptions import InvalidStatus
 
 from ocpp_server.clock import Clock
 from ocpp_server.core import commands as cmd
-from ocpp_server.ocpp16.gateway import Gateway, GatewayOptions
+from ocpp_server.ocpp16.gateway import Gateway
+from ocpp_server.ocpp16.options import GatewayOptions
 
 METER_VALUES: dict[str, Any] = {"connectorId": 1, "meterValue": []}
 

@@ -223,9 +223,9 @@ def test_kept_messages_are_one_line_of_bounded_length() -> None:
     event = translate.kept_message("CP1", AT, "SecurityEventNotification", {"type": "TamperDetectionActivated"})
 
     assert kept == cmd.RecordMessage(
-        "CP1", AT, NoteKind.MESSAGE, "DataTransfer vendorId=V\\nX data={'kWh': [1, '\\ud800']}"
+        "CP1", AT, NoteKind.MESSAGE, "DataTransfer vendorId=V\\nX", "{'kWh': [1, '\\ud800']}"
     )
-    assert len(long.text) == 500
+    assert len(long.said) == 500
     assert event.kind is NoteKind.SECURITY
     assert event.text == "SecurityEventNotification type=TamperDetectionActivated"
 
