@@ -1,4 +1,4 @@
-"""The command line: `python -m ocpp_server serve | check | verify | adjust …`. Every subcommand is one function.
+"""The command line: `python -m ocpp_server serve | check | verify | adjust | …`. Every subcommand is one function.
 
 Exit code 2: the settings or the machine are not as they must be, with one sentence per problem.
 """
@@ -38,7 +38,7 @@ def prepare(settings: Settings, _arguments: argparse.Namespace) -> int:
         print(f"first start: {error}", file=sys.stderr)  # the check below says how to mend it
     status = site_check.main(settings, starting=True)
     if status == 0:
-        print(f"\n{first_start.welcome(settings)}\n", flush=True)
+        print(f"\n{first_start.welcome(settings)}\n{first_start.advice(settings)}\n", flush=True)
     return status
 
 
@@ -63,11 +63,19 @@ def adjust(settings: Settings, arguments: argparse.Namespace) -> int:
     return bookkeeping.adjust(settings, arguments.id_tag, arguments.kwh, arguments.reason, arguments.by)
 
 
+def chargers(settings: Settings, arguments: argparse.Namespace) -> int:
+    """list, approve, lock, forget charge points, or give one a password; the server may run or not"""
+    from ocpp_server import charge_point_admin
+
+    return charge_point_admin.chargers(settings, arguments)
+
+
 SUBCOMMANDS: dict[str, Subcommand] = {
     "serve": serve,
     "check": check,
     "verify": verify,
     "adjust": adjust,
+    "chargers": chargers,
     "prepare": prepare,
     "dashboard": dashboard,
 }
@@ -98,7 +106,31 @@ def _parser() -> argparse.ArgumentParser:
     adjusting.add_argument("kwh", metavar="KWH", help="kWh to add to what was used; negative gives back")
     adjusting.add_argument("--reason", required=True, help="why; it stays in the books")
     adjusting.add_argument("--by", default="command line", help="who")
+    _add_deeds(parsers["chargers"])
     return parser
+
+
+def _add_deeds(parser: argparse.ArgumentParser) -> None:
+    """What can be done with charge points."""
+    deeds = parser.add_subparsers(dest="deed", required=True)
+    listing = deeds.add_parser("list", help="all of them, first those that wait for approval")
+    listing.add_argument("--json", action="store_true", help="for programs")
+    approving = deeds.add_parser("approve", help="let one in")
+    approving.add_argument(
+        "--min-profile",
+        type=int,
+        choices=range(4),
+        help="least OCPP security profile: 0 none, 1 key, 2 TLS, 3 certificate",
+    )
+    locking = deeds.add_parser("lock", help="shut one out")
+    forgetting = deeds.add_parser("forget", help="let go of one and its key; its bookings stay")
+    giving = deeds.add_parser("set-password", help="give one a key (AuthorizationKey), which is printed once")
+    how = giving.add_mutually_exclusive_group()
+    how.add_argument("--stdin", action="store_true", help="read the key from standard input instead of making one")
+    how.add_argument("--remove", action="store_true", help="take the key away")
+    giving.add_argument("--send", action="store_true", help="send it to the charge point, which must be connected")
+    for one in (approving, locking, forgetting, giving):
+        one.add_argument("charge_point_id", metavar="ID", help="as in its address; case counts")
 
 
 if __name__ == "__main__":

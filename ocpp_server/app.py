@@ -13,34 +13,41 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from ocpp_server import first_start, site_check
 from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.application import ControlApi
+from ocpp_server.control_api.charge_point_routes import ChargePointRoutes
+from ocpp_server.control_api.charge_points import ChargePoints
 from ocpp_server.control_api.token import make_token
-from ocpp_server.core.commands import Command, Disconnect, ReplaceChargers, ReplaceUsers, Reply
-from ocpp_server.core.site import Policy, Site
+from ocpp_server.core.commands import Command, Disconnect, ReplaceChargers, ReplaceUsers, Reply, TableState
+from ocpp_server.core.site import Policy, Site, UnknownChargePoints
 from ocpp_server.core.users import ChargerRow, UserTable
 from ocpp_server.housekeeping import Housekeeping
 from ocpp_server.month_clock import MonthClock
+from ocpp_server.ocpp16.admission_watch import AdmissionWatch
 from ocpp_server.ocpp16.commands import RemoteCalls
 from ocpp_server.ocpp16.configurator import BootAsker, Configurator, WantedConfiguration
 from ocpp_server.ocpp16.doorkeeper import Doorkeeper
-from ocpp_server.ocpp16.gateway import Gateway, GatewayOptions
+from ocpp_server.ocpp16.gateway import Gateway
 from ocpp_server.ocpp16.key_checker import KeyChecker
+from ocpp_server.ocpp16.options import GatewayOptions
+from ocpp_server.ocpp16.tls import ServerTls
+from ocpp_server.ocpp16.turnstile import raise_file_limit
 from ocpp_server.publisher import Publisher
 from ocpp_server.server_status import ServerStatus
 from ocpp_server.settings import Settings
-from ocpp_server.start import DEMO_MARKER, NotWritableError, StartError, bring_up_to_date, clock_of, open_ledger
+from ocpp_server.start import DEMO_MARKER, NotWritableError, StartError, bring_up_to_date, clock_of, open_ledger, tls_of
 from ocpp_server.stopper import Stopper
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.errors import StorageError
 from ocpp_server.storage.ledger import Ledger
 from ocpp_server.storage.users_file import UsersFile
 from ocpp_server.users_watcher import TableWatcher
+from ocpp_server.watchman import Watchman, table_state
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +66,24 @@ class RunningServer:
 
     central: CentralSystem
     gateway: Gateway
-    ocpp_port: int
+    ocpp_port: int | None
+    """None: every charge point must use TLS."""
+    ocpp_tls_port: int | None
+    """None: there is no certificate."""
     api_port: int
+
+    @property
+    def calls(self) -> RemoteCalls:
+        """What can be asked of charge points."""
+        return RemoteCalls(self.gateway)
 
 
 class _Parts:
     """The parts of a server, built and wired; nothing runs yet."""
 
-    def __init__(self, settings: Settings, clock: Clock, ledger: Ledger, central: CentralSystem) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, ledger: Ledger, central: CentralSystem, tls: ServerTls | None
+    ) -> None:
         data_dir, site = settings.data_dir, central.site
         self._central, self._clock = central, clock
         self.users_file = UsersFile(site.users, self._replace_users)
@@ -87,7 +104,7 @@ class _Parts:
         self.publisher = Publisher(central, data_dir, clock, status=status.status, users_report=status.users_report)
         self._keys = KeyChecker()
         doorkeeper = Doorkeeper(site, self._keys, settings.charger_networks, settings.trusted_proxies)
-        self.gateway = Gateway(central, clock, _gateway_options(settings, site), doorkeeper)
+        self.gateway = Gateway(central, clock, _gateway_options(settings, site, tls), doorkeeper)
         calls = RemoteCalls(self.gateway)
         self._month_clock = MonthClock(central, clock)
         wanted = WantedConfiguration(settings.meter_interval_s, settings.charger_ping_interval_s)
@@ -99,9 +116,21 @@ class _Parts:
             "chargers.csv": self._chargers_watcher,
             "configurator": Configurator(calls, central, clock, self._needing_configuration, wanted),
             "boot asker": BootAsker(calls, self.gateway, clock),
+            "admission": AdmissionWatch(central, self.gateway, calls),
             "housekeeping": Housekeeping(central, data_dir, clock, ledger.backup),
+            "watchman": Watchman(central, data_dir, clock, self._table_states, is_pinging=settings.ping_interval_s > 0),
         }
+        if tls is not None:
+            self._loops["TLS files"] = tls
         self._may_configure = settings.configure_charge_points
+        self.charge_points = ChargePoints(
+            central,
+            clock,
+            data_dir / "chargers.csv",
+            self.chargers_file,
+            is_connected=self.gateway.is_connected,
+            change_configuration=calls.change_configuration,
+        )
 
     async def before_listening(self) -> None:
         """What must be in force before the first charge point is answered."""
@@ -123,6 +152,10 @@ class _Parts:
     async def _replace_chargers(self, rows: tuple[ChargerRow, ...]) -> None:
         await self._central.handle(ReplaceChargers(self._clock.now(), rows))
 
+    def _table_states(self) -> tuple[TableState, TableState]:
+        users = table_state("users1.csv", self.users_file, self._users_watcher.trouble)
+        return users, table_state("chargers.csv", self.chargers_file)
+
     def _needing_configuration(self) -> list[str]:
         """Connected charge points that booted since they were last looked over, and may be configured (rule 27)."""
         site = self._central.site
@@ -137,16 +170,23 @@ class _Parts:
         ]
 
 
-def _gateway_options(settings: Settings, site: Site) -> GatewayOptions:
-    return GatewayOptions(
-        host=settings.ocpp_host,
-        port=settings.ocpp_port,
+def _listeners(settings: Settings, tls: ServerTls | None) -> GatewayOptions:
+    port = settings.ocpp_port if settings.has_plain_port else None
+    return GatewayOptions(host=settings.ocpp_host, port=port, tls_port=settings.ocpp_tls_port, tls=tls)
+
+
+def _gateway_options(settings: Settings, site: Site, tls: ServerTls | None) -> GatewayOptions:
+    return replace(
+        _listeners(settings, tls),
         path_prefixes=settings.ocpp_path_prefixes,
         allow_missing_subprotocol=settings.allow_missing_subprotocol,
         heartbeat_interval_s=settings.heartbeat_interval_s,
         ping_interval_s=settings.ping_interval_s,
         ping_timeout_s=settings.ping_timeout_s,
         call_timeout_s=settings.call_timeout_s,
+        max_connections=settings.max_connections,
+        max_files=raise_file_limit(),
+        max_message_rate=settings.max_message_rate,
         ping_of=lambda charge_point_id: site.chargers.get(charge_point_id, _NO_ROW).ping,
     )
 
@@ -158,30 +198,29 @@ class _Nobody:
         raise CommitError("nothing can be stored")
 
 
-def _refusing_options(settings: Settings) -> GatewayOptions:
-    return GatewayOptions(host=settings.ocpp_host, port=settings.ocpp_port, is_storable=lambda: False)
-
-
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[RunningServer]:
     """The whole server, while the block runs. Raises StartError; an ExceptionGroup if a part of it fails later."""
     clock = clock or clock_of(settings)
+    tls = tls_of(settings)
     ledger = open_ledger(settings, clock)
     try:
-        async with _wired(settings, clock, ledger) as server:
+        async with _wired(settings, clock, ledger, tls) as server:
             yield server
     finally:
         ledger.close()
 
 
 @asynccontextmanager
-async def _wired(settings: Settings, clock: Clock, ledger: Ledger) -> AsyncIterator[RunningServer]:
+async def _wired(
+    settings: Settings, clock: Clock, ledger: Ledger, tls: ServerTls | None
+) -> AsyncIterator[RunningServer]:
     try:
         central = await bring_up_to_date(ledger, settings.data_dir, clock)
         token = make_token(settings.data_dir)
     except (StorageError, OSError) as error:
         raise StartError(str(error)) from error
-    parts = _Parts(settings, clock, ledger, central)
+    parts = _Parts(settings, clock, ledger, central, tls)
     refusal: StartError | None = None
     async with asyncio.TaskGroup() as group:
         committing = group.create_task(central.run(), name="commit")
@@ -189,14 +228,18 @@ async def _wired(settings: Settings, clock: Clock, ledger: Ledger) -> AsyncItera
         loops = parts.start_loops(group)
         async with AsyncExitStack() as sockets:
             try:
-                api = ControlApi(central, clock, token).listening(settings.api_host, settings.api_port)
+                routes = ChargePointRoutes(parts.charge_points).routes()
+                api = ControlApi(central, clock, token, routes).listening(settings.api_host, settings.api_port)
                 api_port = await _open(sockets, api, settings, "api")
-                await _open(sockets, parts.gateway.listening(), settings, "ocpp")
+                await _open(sockets, parts.gateway.listening(), settings, *site_check.ocpp_listeners(settings))
             except StartError as error:
                 refusal = error  # an orderly end all the same: what a person edits after it counts
             else:
-                log.info("[CONNECT] listening host=%s port=%d", settings.ocpp_host, parts.gateway.port)
-                yield RunningServer(central, parts.gateway, parts.gateway.port, api_port)
+                ocpp_port = parts.gateway.port if settings.has_plain_port else None
+                ocpp_tls_port = None if tls is None else parts.gateway.tls_port
+                _log_listeners(settings, ocpp_port, ocpp_tls_port)
+                _log_admission(settings)
+                yield RunningServer(central, parts.gateway, ocpp_port, ocpp_tls_port, api_port)
         for loop in loops:
             loop.cancel()
         await asyncio.wait(loops)
@@ -209,6 +252,27 @@ async def _wired(settings: Settings, clock: Clock, ledger: Ledger) -> AsyncItera
     log.info("[CONNECT] stopped")
 
 
+def _log_listeners(settings: Settings, ocpp_port: int | None, ocpp_tls_port: int | None) -> None:
+    """What is open, and what the port without TLS is good for (OCPP-J §6)."""
+    host = settings.ocpp_host
+    log.info("[CONNECT] listening host=%s port=%s tls_port=%s", host, ocpp_port or "none", ocpp_tls_port or "none")
+    if ocpp_port is None:
+        log.info("[CONNECT] no port without TLS min_security_profile=%d", settings.min_security_profile)
+    else:
+        is_for_proxy = settings.min_security_profile >= 2
+        use = "your reverse proxy only" if is_for_proxy else "LAN or VPN only, never towards the internet"
+        log.warning("[CONNECT] listening without TLS port=%d use=%r", ocpp_port, use)
+
+
+def _log_admission(settings: Settings) -> None:
+    """Said at each start: who trusts every newcomer, or none, should know it."""
+    match settings.charger_admission:
+        case UnknownChargePoints.OPEN:
+            log.warning("[CONNECT] every charge point of the site's networks is let in: EVQUOTA_CHARGER_ADMISSION=open")
+        case UnknownChargePoints.LOCKED:
+            log.info("[CONNECT] unknown charge points are refused: EVQUOTA_CHARGER_ADMISSION=locked")
+
+
 def _tune_garbage_collection() -> None:
     """What is there now stays for good; records hold no cycles, so looking for them can be rare."""
     gc.freeze()
@@ -216,15 +280,15 @@ def _tune_garbage_collection() -> None:
 
 
 async def _open(
-    sockets: AsyncExitStack, listener: AbstractAsyncContextManager[_T], settings: Settings, name: str
+    sockets: AsyncExitStack, listener: AbstractAsyncContextManager[_T], settings: Settings, *names: str
 ) -> _T:
-    """Open a listener. Raises StartError, in the words of `check`, if its port or address cannot be had."""
+    """Open a listener. Raises StartError, in the words of `check`, if a port or the address cannot be had."""
     try:
         return await sockets.enter_async_context(listener)
     except OSError as error:
-        host, port = getattr(settings, f"{name}_host"), getattr(settings, f"{name}_port")
-        finding = site_check.check_port(name, host, port)
-        raise StartError(f"{finding.what}: {finding.mend}" if finding.mend else str(error)) from error
+        findings = [site_check.check_port(name, *site_check.listener_address(settings, name)) for name in names]
+        refused = (f"{finding.what}: {finding.mend}" for finding in findings if finding.mend)
+        raise StartError(next(refused, str(error))) from error
 
 
 async def serve(settings: Settings) -> None:
@@ -246,8 +310,9 @@ async def serve(settings: Settings) -> None:
             log.error("[STATUS] waiting reason=%s again_in_s=%d", error, _LOOK_AGAIN_S)
             async with AsyncExitStack() as sockets:
                 nobody = Doorkeeper(Site(Policy(settings.zone)), KeyChecker())
-                gateway = Gateway(_Nobody(), clock_of(settings), _refusing_options(settings), nobody)
-                await _open(sockets, gateway.listening(), settings, "ocpp")
+                options = replace(_listeners(settings, tls_of(settings)), is_storable=lambda: False)
+                gateway = Gateway(_Nobody(), clock_of(settings), options, nobody)
+                await _open(sockets, gateway.listening(), settings, *site_check.ocpp_listeners(settings))
                 await Clock().wait_for(stop, _LOOK_AGAIN_S)
 
 

@@ -1,4 +1,4 @@
-"""What has to be done now and then: let go of old transactions, make the nightly backup."""
+"""What has to be done now and then: let go of what is old or was never approved, make the nightly backup."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
-from ocpp_server.core.commands import RaiseAlert, ResolveAlert
+from ocpp_server.core.commands import ForgetExpired, RaiseAlert, ResolveAlert
 from ocpp_server.core.site import forget_ended, kept_since
 from ocpp_server.storage.errors import StorageError
 
@@ -39,6 +39,7 @@ class Housekeeping:
         """Do what is due."""
         now = self._clock.now()
         forget_ended(self._central.site, kept_since(now))
+        await self._central.handle(ForgetExpired(now))
         local = now.astimezone(self._central.site.policy.zone)
         target = self._folder / f"ledger-{local:%Y-%m-%d}.db"
         if local.hour >= _BACKUP_HOUR and not target.exists():

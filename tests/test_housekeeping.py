@@ -10,8 +10,16 @@ import pytest
 from turned_clock import TurnedClock
 
 from ocpp_server.central_system import CentralSystem
-from ocpp_server.core.commands import BootNotification, Connect, OpenMonth, StartTransaction, StopTransaction
+from ocpp_server.core.commands import (
+    BootNotification,
+    Connect,
+    Disconnect,
+    OpenMonth,
+    StartTransaction,
+    StopTransaction,
+)
 from ocpp_server.core.period import Month
+from ocpp_server.core.records import Admission
 from ocpp_server.core.site import Policy, kept_since
 from ocpp_server.housekeeping import Housekeeping
 from ocpp_server.storage.memory_store import MemoryStore
@@ -54,3 +62,22 @@ async def test_it_lets_go_of_exactly_what_a_start_would_not_load(central: Centra
 
     assert gone != kept
     assert list(central.site.transactions) == [kept]
+
+
+async def test_one_that_nobody_approved_is_forgotten_after_a_day(central: CentralSystem, tmp_path: Path) -> None:
+    """The loop sees to it, so the twenty places are free again (T5); approved ones stay, however long they are away."""
+    clock = TurnedClock(NOW)
+    for name, admission in (("OLD", Admission.APPROVED), ("NEW", Admission.PENDING)):
+        await central.handle(Connect(name, NOW, "192.168.1.7", 0, admission))
+        await central.handle(Disconnect(name, NOW))
+    keeping = asyncio.create_task(Housekeeping(central, tmp_path, clock, lambda _target: None).run())
+
+    await clock.asleep()
+    assert set(central.site.charge_points) == {"OLD", "NEW"}
+    clock.jump(timedelta(hours=24))
+    await clock.advance(600)
+    await clock.asleep()
+
+    assert set(central.site.charge_points) == {"OLD"}
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)

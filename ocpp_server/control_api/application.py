@@ -1,21 +1,21 @@
-"""The routes of the control API: liveness, stopping a transaction, booking a correction.
+"""The control API: who may ask, and the routes for liveness, stopping a transaction and booking a correction.
 
-Everything but /livez needs the bearer token, also on loopback. Errors are problem documents (RFC 9457).
+Other resources bring routes of their own (`charge_point_routes`). Everything but /livez needs the bearer token, also on
+loopback. Errors are problem documents (RFC 9457).
 """
 
 import hmac
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from ocpp_server.central_system import CommitError
 from ocpp_server.clock import Clock
+from ocpp_server.control_api.problems import LONGEST_NAME, Problem, asker_of, json_of, plain, problem_response
 from ocpp_server.core.commands import Adjust, Command, Refused, Reply, RequestStop, Unknown
 from ocpp_server.core.energy import EnergyUnit, parse_number, to_wh
 from ocpp_server.core.users import IdTag
@@ -24,7 +24,6 @@ _LARGEST_BODY = 64 * 1024
 _LARGEST_ADJUSTMENT_KWH = Decimal(1_000_000)
 _LONGEST_ID_TAG = 100
 _LONGEST_REASON = 500
-_LONGEST_NAME = 100
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,10 +40,12 @@ class Central(Protocol):
 class ControlApi:
     """The HTTP handlers of one running server."""
 
-    def __init__(self, central: Central, clock: Clock, token: str) -> None:
+    def __init__(self, central: Central, clock: Clock, token: str, routes: Iterable[web.AbstractRouteDef] = ()) -> None:
+        """`routes`: of further resources."""
         self._central = central
         self._clock = clock
         self._token = token
+        self._routes = tuple(routes)
         self._host = ""
 
     @asynccontextmanager
@@ -55,6 +56,7 @@ class ControlApi:
         application.router.add_get("/livez", self._live)
         application.router.add_post("/api/v1/transactions/{transaction_id:[0-9]{1,10}}/stop", self._stop)
         application.router.add_post("/api/v1/adjustments", self._adjust)
+        application.router.add_routes(self._routes)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -69,19 +71,21 @@ class ControlApi:
         """The one place where an error becomes a status."""
         try:
             return await handler(request)
+        except Problem as problem:
+            return problem_response(problem.status, problem.detail, **problem.members)
         except web.HTTPException as error:
-            return _problem(error.status, error.reason)
+            return problem_response(error.status, error.reason)
         except CommitError:
-            return _problem(503, "the ledger cannot be written; nothing was changed")
+            return problem_response(503, "the ledger cannot be written; nothing was changed")
 
     @web.middleware
     async def _check_token(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._is_expected_host(request.host):
-            return _problem(403, "this API answers only under the name of this machine's loopback")
+            return problem_response(403, "this API answers only under the name of this machine's loopback")
         given = request.headers.get("Authorization", "").encode("utf-8", "replace")
         wanted = f"Bearer {self._token}".encode()
         if request.path != "/livez" and not hmac.compare_digest(given, wanted):
-            return _problem(401, "the bearer token of the file api_token is needed")
+            return problem_response(401, "the bearer token of the file api_token is needed")
         return await handler(request)
 
     def _is_expected_host(self, host: str) -> bool:
@@ -95,25 +99,20 @@ class ControlApi:
     async def _stop(self, request: web.Request) -> web.Response:
         """202: the wish is durable; the stopper carries it out."""
         number = int(request.match_info["transaction_id"])
-        by = _plain(request.headers.get("X-Requested-By", "")).strip()[:_LONGEST_NAME] or "operator"
-        reply = await self._central.handle(RequestStop(self._now(), number, by))
+        reply = await self._central.handle(RequestStop(self._now(), number, asker_of(request)))
         if isinstance(reply, Unknown):
-            return _problem(404, reply.text)
+            return problem_response(404, reply.text)
         return web.json_response({"transaction_id": number, "state": "stopping"}, status=202)
 
     async def _adjust(self, request: web.Request) -> web.Response:
         """201: the correction is in the books. 409: more would be given back than was used."""
         try:
-            body = json.loads(await request.read())
-        except (ValueError, RecursionError):  # also bytes of no known encoding, and numbers of 5000 digits
-            return _problem(400, "the body must be JSON")
-        try:
-            command = adjustment(body, self._now())
+            command = adjustment(await json_of(request), self._now())
         except ValueError as error:
-            return _problem(422, str(error))
+            return problem_response(422, str(error))
         reply = await self._central.handle(command)
         if isinstance(reply, Refused):
-            return _problem(409, reply.text)
+            return problem_response(409, reply.text)
         return web.json_response({"id_tag": command.id_tag, "wh": command.wh}, status=201)
 
     def _now(self) -> datetime:
@@ -136,23 +135,12 @@ def adjustment(body: Any, at: datetime) -> Adjust:
     if not reason:
         raise ValueError("reason is missing: it stays in the books")
     wh = to_wh(kwh, EnergyUnit.KWH)
-    return Adjust(at, IdTag(id_tag), wh, reason[:_LONGEST_REASON], by[:_LONGEST_NAME] or "operator")
+    return Adjust(at, IdTag(id_tag), wh, reason[:_LONGEST_REASON], by[:LONGEST_NAME] or "operator")
 
 
 def _text(body: dict[str, Any], key: str) -> str:
     """A text of the body, blank where it is missing. Raises ValueError for anything else."""
     value = body.get(key) or ""
-    if not isinstance(value, str) or value != _plain(value):
+    if not isinstance(value, str) or value != plain(value):
         raise ValueError(f"{key} is not text")
     return value.strip()
-
-
-def _plain(text: str) -> str:
-    """Without lone surrogates, which are no text."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _problem(status: int, detail: str) -> web.Response:
-    """RFC 9457."""
-    body = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return web.json_response(body, status=status, content_type="application/problem+json")

@@ -180,6 +180,27 @@ class RowReader:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file is written: what an edit has to keep."""
+
+    encoding: str
+    text: str
+    """Without a byte order mark."""
+    begin: int
+    """Where the first record begins: after the hint that Excel understands (`sep=;`)."""
+    delimiter: str
+
+
+def layout_of(content: bytes, file: str) -> Layout:
+    """The layout of a file that `read_table` can read. Raises TableFileError."""
+    encoding = _encoding(content, file)
+    text, _ = _decode(content, file)
+    hint = _EXCEL_HINT.match(text)
+    begin = hint.end() if hint else 0
+    return Layout(encoding, text, begin, hint[1] if hint else _sniff_delimiter(text[begin:]))
+
+
 def _decode(content: bytes, file: str) -> tuple[str, tuple[RowProblem, ...]]:
     if len(content) > MAX_BYTES:
         raise TableFileError(f"{file}: the file is larger than {MAX_BYTES // 1_000_000} MB")
@@ -228,7 +249,7 @@ def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
     line = skipped + 1
     try:
         for record in reader:
-            cells = [_clean(cell) for cell in record]
+            cells = [clean(cell) for cell in record]
             if any(cells):
                 yield line, cells
             line = skipped + reader.line_num + 1
@@ -238,13 +259,13 @@ def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
 
 def _sniff_delimiter(text: str) -> str:
     """The delimiter that the first line with text has most of, outside quotes."""
-    header = next((line for line in io.StringIO(text, newline="") if _clean(line)), "")
+    header = next((line for line in io.StringIO(text, newline="") if clean(line)), "")
     bare = re.sub(r'"[^"]*"', "", header)
     return max(_DELIMITERS, key=bare.count)
 
 
-def _clean(cell: str) -> str:
-    """The cell without blanks at its ends and without the quote a spreadsheet puts before a formula sign."""
+def clean(cell: str) -> str:
+    """The text of a cell without blanks at its ends and without the quote a spreadsheet puts before a formula sign."""
     text = _EDGES.sub("", cell)
     return text[1:] if text[:1] == "'" and text[1:2] in {"=", "+", "-", "@"} else text
 

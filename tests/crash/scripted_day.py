@@ -240,6 +240,7 @@ def settings_of(data_dir: Path) -> Settings:
         api_port=0,
         timezone="UTC",
         configure_charge_points=False,
+        max_message_rate=0,
     )
 
 

@@ -51,6 +51,7 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
         "timezone": "UTC",
         "clock_factor": 1,
         "log_level": "INFO",
+        "max_message_rate": 0,
     } | settings
     return own | {f"EVQUOTA_{name.upper()}": str(value) for name, value in chosen.items()}
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ocpp_server.clock import Clock
-from ocpp_server.core.commands import Command, Done, RaiseAlert, Reply
+from ocpp_server.core.commands import Command, Done, RaiseAlert, Reply, ResolveAlert
 from ocpp_server.core.site import Policy, Site
 from ocpp_server.housekeeping import Housekeeping
 from ocpp_server.storage.errors import LedgerError
@@ -44,6 +44,6 @@ async def test_a_backup_that_fails_raises_an_alert_and_nothing_else(tmp_path: Pa
 
     await housekeeping.look()
 
-    (alert,) = central.commands
-    assert isinstance(alert, RaiseAlert)
+    (alert,) = [command for command in central.commands if isinstance(command, RaiseAlert)]
+    assert not any(isinstance(command, ResolveAlert) for command in central.commands)
     assert str(failure) in alert.text

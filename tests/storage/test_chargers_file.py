@@ -1,8 +1,11 @@
 """`storage.chargers_file`: which chargers.csv is in force (hot-reloaded with the care of users1.csv, F8)."""
 
+from pathlib import Path
+
 import pytest
 
 from ocpp_server.core.users import Access, ChargerRow
+from ocpp_server.storage.chargers_csv import ChargersFileError
 from ocpp_server.storage.chargers_file import ChargersFile
 
 
@@ -77,3 +80,32 @@ async def test_rows_that_could_not_be_put_in_force_are_offered_again() -> None:
     await file.accept(GOOD)
 
     assert site.taken == [(GATE,)]
+
+
+async def test_an_edit_never_goes_over_what_somebody_saves_at_that_moment(tmp_path: Path) -> None:
+    """The administrator's file is the administrator's; the command can be typed again."""
+    path = tmp_path / "chargers.csv"
+    path.write_bytes(b"charger_id\nCP1\n")
+    file = ChargersFile({}, Site().replace_chargers)
+
+    def edit(content: bytes) -> bytes:
+        path.write_bytes(b"charger_id,name\nCP1,saved meanwhile\n")
+        return content + b"CP2\n"
+
+    with pytest.raises(ChargersFileError, match="saved by somebody else"):
+        await file.edit(path, edit)
+
+    assert path.read_bytes() == b"charger_id,name\nCP1,saved meanwhile\n"
+    assert file.table == {}
+
+
+async def test_an_edit_is_in_force_when_it_is_written(tmp_path: Path) -> None:
+    """Without waiting for the watcher; and where nothing changes, nothing is written."""
+    path = tmp_path / "chargers.csv"
+    site = Site()
+    file = ChargersFile({}, site.replace_chargers)
+
+    assert await file.edit(path, lambda content: content + b"charger_id\nCP1\n")
+    assert not await file.edit(path, lambda _content: None)
+    assert site.taken == [(ChargerRow("CP1"),)]
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"charger_id\nCP1\n", [path])
