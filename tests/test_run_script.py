@@ -31,6 +31,7 @@ case "$1 $2" in
         for venv; do :; done
         mkdir -p "$venv/bin" && cp "$0" "$venv/bin/python" ;;
     "-m pip") [ -z "${PIP_FAILS-}" ] || exit 1 ;;
+    "-c import atheris") [ -z "${ATHERIS_IS_MISSING-}" ] || exit 1 ;;
     "-c import ensurepip, venv") [ -z "${VENV_IS_MISSING-}" ] || exit 1 ;;
     "-c import sys; print"*) echo 3.11 ;;
 esac
@@ -205,6 +206,22 @@ def test_developers_get_their_tools_in_the_same_environment(
         "-m pip install --quiet --disable-pip-version-check -r requirements-dev.txt",
         asked,
     ]
+
+
+def test_prove_gets_what_has_no_wheel_for_every_python(site: Path, machine: FakeMachine) -> None:
+    """atheris is installed for `prove` alone; without it the rest is proven all the same."""
+    atheris = "-m pip install --quiet --disable-pip-version-check --only-binary :all: atheris~=3.0.0"
+    machine.environment["ATHERIS_IS_MISSING"] = "1"
+    machine.run(site, "test")
+    assert atheris not in machine.calls()
+
+    machine.run(site, "prove")
+    assert machine.calls()[-2:] == [atheris, "-m pytest -m prove"]
+
+    machine.environment["PIP_FAILS"] = "1"
+    done = machine.run(site, "prove", "-k", "kill")
+    assert "No wheel of atheris~=3.0.0" in done.stdout
+    assert machine.calls()[-1] == "-m pytest -m prove -k kill"
 
 
 def test_another_environment_can_be_named(site: Path, machine: FakeMachine, tmp_path: Path) -> None:
