@@ -83,7 +83,7 @@ def site() -> Site:
         cmd.ReplaceChargers(NOON, (ChargerRow(CHARGE_POINT, name="Gate left"),)),
         cmd.Connect(CHARGE_POINT, NOON),
         cmd.BootNotification(CHARGE_POINT, NOON, "LIVOLTEK", "AC22", "SN1", "1.4"),
-        cmd.RecordConfiguration(CHARGE_POINT, NOON, (("MeterValueSampleInterval", "60"),), is_complete=True),
+        cmd.RecordConfiguration(CHARGE_POINT, NOON, (("LocalPreAuthorize", "true"),), is_complete=True),
         cmd.Heartbeat(CHARGE_POINT, NOON),
         cmd.StatusNotification(CHARGE_POINT, NOON, 1, "Charging", "NoError"),
         cmd.Authorize(CHARGE_POINT, NOON, "04A1B2C3"),
@@ -209,6 +209,7 @@ def test_the_rendered_site_is_complete_enough_to_show_every_key(rendered: dict[s
     assert rendered["users_report.json"]["refused"]
     assert rendered["server_status.json"]["users_file"]["problems"]
     assert rendered["charger_status.json"][CHARGE_POINT]["connectors"]
+    assert rendered["charger_status.json"][CHARGE_POINT]["leaks"]
 
 
 @pytest.mark.parametrize(
@@ -263,13 +264,13 @@ def test_the_ids_of_faults_are_numbered_without_a_gap() -> None:
     """Code and tests cite faults, threats and defects by id, so none may move."""
     assert fault_ids() == [
         *(f"F{number}" for number in range(1, 26)),
-        *(f"T{number}" for number in range(1, 27)),
         *(f"B{number}" for number in range(1, 17)),
+        *(f"T{number}" for number in range(1, 27)),
     ]
 
 
 def test_every_fault_that_is_cited_is_explained() -> None:
-    """Each F, T or B number in a docstring or a comment has its row in docs/faults.md."""
+    """Each F, T or B number in a docstring or a comment has its row in docs/faults.md or docs/security.md."""
     cited = {
         (path.relative_to(PROJECT_FOLDER).as_posix(), letter + number)
         for path in python_files()
@@ -282,7 +283,7 @@ def test_every_fault_that_is_cited_is_explained() -> None:
 
 
 def test_every_test_that_a_document_names_exists() -> None:
-    """A row of docs/faults.md shows what it says only as long as its test is there."""
+    """A row of docs/faults.md or docs/security.md shows what it says only as long as its test is there."""
     tests = [path for path in python_files() if path.is_relative_to(PROJECT_FOLDER / "tests")]
     there = {path.stem for path in tests} | {name for path in tests for name in functions(path)}
     named = {name for page in pages() for name in re.findall(r"\btest_\w+", text(page))}
@@ -291,9 +292,25 @@ def test_every_test_that_a_document_names_exists() -> None:
     assert named - there == set()
 
 
+def test_every_threat_has_a_test_unless_it_says_why_not() -> None:
+    """A row of docs/security.md names a test, or says "Not yet"."""
+    rows = re.findall(r"^\| T\d+ \|.*$", text(DOCS / "security.md"), re.MULTILINE)
+
+    assert [row for row in rows if "`test_" not in row and "Not yet" not in row] == []
+
+
+def test_the_documented_dependencies_are_those_that_are_asked_for() -> None:
+    """docs/security.md names the version of each package whose holes it tells of (T25)."""
+    asked_for = dict(re.findall(r"^([a-z-]+)(~=[\d.]+)", text(PROJECT_FOLDER / "requirements.txt"), re.MULTILINE))
+    documented = dict(re.findall(r"^\| ([a-z-]+) \| (~=[\d.]+) \|", text(DOCS / "security.md"), re.MULTILINE))
+
+    assert documented
+    assert documented.items() <= asked_for.items()
+
+
 def fault_ids() -> list[str]:
-    """The ids of the rows of docs/faults.md, in their order."""
-    return re.findall(r"^\| ([FTB]\d+) \|", text(DOCS / "faults.md"), re.MULTILINE)
+    """The ids of the rows of docs/faults.md and docs/security.md, in their order."""
+    return re.findall(r"^\| ([FTB]\d+) \|", text(DOCS / "faults.md") + text(DOCS / "security.md"), re.MULTILINE)
 
 
 def python_files() -> list[Path]:

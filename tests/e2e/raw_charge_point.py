@@ -55,11 +55,17 @@ class RawChargePoint:
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    async def connect(self, path: str | None = None, subprotocols: Sequence[str] = ("ocpp1.6",)) -> "RawChargePoint":
+    async def connect(
+        self,
+        path: str | None = None,
+        subprotocols: Sequence[str] = ("ocpp1.6",),
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> "RawChargePoint":
         """Open the WebSocket. Raises what `websockets` raises when the handshake is refused."""
         self._socket = await connect(
             self._url + (quote(f"/{self.charger_id}") if path is None else path),
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+            additional_headers=list(headers),
             compression=None,
             proxy=None,
             ping_interval=None,

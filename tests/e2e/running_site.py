@@ -62,6 +62,7 @@ class RunningSite:
             "api_port": 0,
             "timezone": ZONE,
             "ping_interval_s": 0.0,
+            "max_message_rate": 0.0,
         }
         self.settings = Settings(_env_file=None, **(usual | settings))
         self._charge_points: list[SimulatedChargePoint | RawChargePoint] = []
