@@ -267,12 +267,14 @@ def check_tls(settings: Settings, now: datetime) -> Iterator[Finding]:
 
 
 def _check_validity(path: Path, certificate: ServerCertificate, now: datetime) -> Finding:
+    """Never a reason not to start: quotas hold for everybody who connects all the same."""
     mend = "renew it; the server takes it up while it runs"
     if now < certificate.not_before:
         what = f"certificate {path} holds from {certificate.not_before:%Y-%m-%d} on only"
-        return Finding(Level.ERROR, what, "look at this machine's clock, or wait")
+        return Finding(Level.WARNING, what, "look at this machine's clock, or wait")
     if now >= certificate.not_after:
-        return Finding(Level.ERROR, f"certificate {path} expired on {certificate.not_after:%Y-%m-%d}", mend)
+        what = f"certificate {path} expired on {certificate.not_after:%Y-%m-%d}: charge points may refuse it"
+        return Finding(Level.WARNING, what, mend)
     if certificate.not_after - now < LEAST_VALIDITY:
         return Finding(Level.WARNING, f"certificate {path} expires on {certificate.not_after:%Y-%m-%d}", mend)
     return Finding(Level.OK, f"certificate holds until {certificate.not_after:%Y-%m-%d}")
