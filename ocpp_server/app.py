@@ -321,6 +321,7 @@ def main(settings: Settings) -> int:
     os.umask(0o027)
     line = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=settings.log_level, format=line, stream=sys.stdout)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it tells of each change; what became of it, we tell
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(settings))

@@ -5,6 +5,7 @@ Everything here starts the real `python -m ocpp_server serve` and looks at its e
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -395,3 +396,14 @@ def test_without_users_csv_a_restart_keeps_the_last_good_table(site: Path) -> No
     assert (known, unknown) == ("Accepted", "Invalid")
     assert "users1.csv not usable, last good table stays trouble=missing" in words
     assert "Traceback" not in words
+
+
+def test_every_line_of_the_log_is_ours(site: Path) -> None:
+    """The watcher's library said "1 change detected" at each save."""
+    with ServerProcess(site) as server:
+        (site / "users1.csv").write_bytes((site / "users1.csv").read_bytes() + b"RFID777,New,User,10,FALSE\r\n")
+        until(lambda: server.output().count("users1.csv loaded") == 2, "the second load")
+        server.stop()
+        lines = server.output().splitlines()
+
+    assert [line for line in lines if not re.match(r"\S+ \S+ (INFO|WARNING) \[[A-Z]+\] ", line)] == []
