@@ -22,6 +22,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "crash"))
 
+from canaries import CANARY_KEY
 from ocpp_caller import OcppCaller
 from server_process import LIMIT_S, ServerProcess, environment, make_site
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -35,7 +36,7 @@ from ocpp_server.storage.verify import verify
 PROXY = {"trusted_proxies": "127.0.0.1"}
 """Charge points come from wherever their X-Forwarded-For says."""
 SITE_ADDRESS = "192.168.1.7"
-KEY = "00112233445566778899aabbccddeeff00112233"
+KEY = CANARY_KEY
 BOOT = {"chargePointVendor": "Acme", "chargePointModel": "One"}
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
+from canaries import CANARY_KEY
 from turned_clock import LIMIT_S, TurnedClock
 
 from ocpp_server.authorization_key import is_key
@@ -37,7 +38,7 @@ from ocpp_server.storage.memory_store import MemoryStore
 
 TOKEN = "the-token"
 HEADER = ",".join(COLUMNS) + "\n"
-KEY = "00112233445566778899aabbccddeeff00112233"
+KEY = CANARY_KEY
 
 
 class Api:

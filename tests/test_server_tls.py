@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from canaries import CANARY_KEY
 from certificates import HOST, CertificateFiles, Certificates
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
@@ -103,7 +104,7 @@ async def test_profile_2_once_proved_is_required_from_then_on(
     names: dict[str, Any], certificates: Certificates
 ) -> None:
     """T7, A00.FR.002: the right key without TLS is good until it once came over TLS; also after a restart."""
-    key, context = make_key(), certificates.client_context()
+    key, context = CANARY_KEY, certificates.client_context()
     async with running(Settings(**names)) as server:
         await server.central.handle(cmd.SetChargePointKey(datetime.now(UTC), "CP1", hash_key(key), "anna"))
         assert await visit(server.ocpp_port, key=key) == 101
@@ -206,7 +207,7 @@ async def test_where_all_must_use_tls_the_port_without_it_is_closed(
 async def test_a_proxy_that_does_the_tls_keeps_its_port(data_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Who came to it without TLS is refused all the same, by the profile that is asked for."""
     names: dict[str, Any] = {"data_dir": data_dir, "ocpp_host": HOST, "ocpp_port": 0, "api_port": 0}
-    key = make_key()
+    key = CANARY_KEY
     async with running(Settings(**names, min_security_profile=2, trusted_proxies=HOST)) as server:
         await server.central.handle(cmd.SetChargePointKey(datetime.now(UTC), "CP1", hash_key(key), "anna"))
         assert await visit(server.ocpp_port, key=key, For="192.168.1.7", Proto="http") == 401

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from canaries import CANARY_KEY
 from central_system_under_test import CentralSystemUnderTest, SystemFactory
 from certificates import Certificates
 from octt_charge_point import OcttChargePoint
@@ -16,7 +17,7 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from ocpp_server.core.records import NoteKind
 
-OLD_KEY, NEW_KEY = "0123456789abcdef" * 2 + "01234567", "fedcba9876543210" * 2 + "fedcba98"
+OLD_KEY, NEW_KEY = CANARY_KEY, "fedcba9876543210" * 2 + "fedcba98"
 REJECTED = {"status": "Rejected"}
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 HASHES = {

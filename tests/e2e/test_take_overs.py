@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from canaries import CANARY_KEY
 from raw_charge_point import RawChargePoint
 from running_site import RunningSite, SiteFactory
 from tcp_proxy import TcpProxy, Weather
@@ -27,7 +28,7 @@ from ocpp_server.core.records import NoteKind
 from ocpp_server.ocpp16 import owners
 from ocpp_server.ocpp16.owners import MOST_CHANGES
 
-KEY = "00112233445566778899aabbccddeeff00112233"
+KEY = CANARY_KEY
 AT_A_TIME = 8
 LIMIT_S = 30.0
 PROXIED = {"trusted_proxies": "127.0.0.1", "charger_admission": "open"}

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from canaries import CANARY_KEY
 from ocpp16_doubles import LIMIT_S, Charger
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -30,7 +31,7 @@ from ocpp_server.ocpp16.key_checker import KeyChecker
 from ocpp_server.ocpp16.options import GatewayOptions
 from ocpp_server.storage.memory_store import MemoryStore
 
-KEY, OTHER_KEY = "00112233445566778899aabbccddeeff00112233", "33221100ffeeddccbbaa99887766554433221100"
+KEY, OTHER_KEY = CANARY_KEY, "33221100ffeeddccbbaa99887766554433221100"
 SITE_ADDRESS = "192.168.1.7"
 BOOT = {"chargePointVendor": "Acme", "chargePointModel": "One"}
 LOOPBACK = (ip_network("127.0.0.0/8"),)

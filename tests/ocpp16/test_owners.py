@@ -13,6 +13,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
+from canaries import CANARY_KEY
 from ocpp16_doubles import LIMIT_S, Charger, Listen, RecordingCentral
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidMessage, InvalidStatus
@@ -34,7 +35,7 @@ from ocpp_server.ocpp16.options import GatewayOptions
 from ocpp_server.ocpp16.owners import CHANGES_WITHIN_S, HELD_FOR_S, MOST_CHANGES, Claim, Newcomer, Owners
 
 HOME, AWAY, ELSEWHERE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
-KEY = "00112233445566778899aabbccddeeff00112233"
+KEY = CANARY_KEY
 METER_VALUES: dict[str, Any] = {"connectorId": 1, "meterValue": []}
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from canaries import CANARY_KEY
 from certificates import HOST, CertificateFiles, Certificates
 from cryptography.hazmat.primitives import serialization
 from ocpp16_doubles import LIMIT_S, RecordingCentral
@@ -291,7 +292,7 @@ def test_a_key_over_tls_is_profile_2(
     certificates: Certificates, files: TlsFiles, site: Site, central: RecordingCentral, run: Callable[..., Any]
 ) -> None:
     """A00.FR.301: the right key is let in; a wrong one, and none, get 401."""
-    key = make_key()
+    key = CANARY_KEY
     site.charge_points["CP1"] = ChargePoint("CP1", first_seen=datetime.now(UTC), key_hash=hash_key(key))
     context = certificates.client_context()
 
