@@ -19,10 +19,13 @@ from typing import Protocol, TypeVar
 from ocpp_server import first_start, site_check
 from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.clock import Clock
+from ocpp_server.control_api.adjustments import Adjustments
 from ocpp_server.control_api.application import ControlApi
 from ocpp_server.control_api.charge_point_routes import ChargePointRoutes
 from ocpp_server.control_api.charge_points import ChargePoints
+from ocpp_server.control_api.routing import Route
 from ocpp_server.control_api.token import make_token
+from ocpp_server.control_api.transactions import Transactions
 from ocpp_server.core.commands import Command, Disconnect, ReplaceChargers, ReplaceUsers, Reply, TableState
 from ocpp_server.core.site import Policy, Site, UnknownChargePoints
 from ocpp_server.core.users import ChargerRow, UserTable
@@ -132,6 +135,14 @@ class _Parts:
             change_configuration=calls.change_configuration,
         )
 
+    def routes(self) -> list[Route]:
+        """Of the control API."""
+        return [
+            *ChargePointRoutes(self.charge_points).routes(),
+            *Transactions(self._central, self._clock).routes(),
+            *Adjustments(self._central, self._clock).routes(),
+        ]
+
     async def before_listening(self) -> None:
         """What must be in force before the first charge point is answered."""
         for charge_point in list(self._central.site.charge_points.values()):
@@ -228,8 +239,7 @@ async def _wired(
         loops = parts.start_loops(group)
         async with AsyncExitStack() as sockets:
             try:
-                routes = ChargePointRoutes(parts.charge_points).routes()
-                api = ControlApi(central, clock, token, routes).listening(settings.api_host, settings.api_port)
+                api = ControlApi(token, parts.routes()).listening(settings.api_host, settings.api_port)
                 api_port = await _open(sockets, api, settings, "api")
                 await _open(sockets, parts.gateway.listening(), settings, *site_check.ocpp_listeners(settings))
             except StartError as error:

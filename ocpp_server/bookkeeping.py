@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from ocpp_server.central_system import CentralSystem
-from ocpp_server.control_api.application import adjustment
+from ocpp_server.control_api.adjustments import adjustment
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.core.commands import Refused
 from ocpp_server.ledger_or_server import ERRORS, Request, ask

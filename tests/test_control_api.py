@@ -14,8 +14,12 @@ import pytest
 from turned_clock import LIMIT_S, TurnedClock
 
 from ocpp_server.central_system import CentralSystem
-from ocpp_server.control_api.application import ControlApi, adjustment
+from ocpp_server.clock import Clock
+from ocpp_server.control_api.adjustments import Adjustments, adjustment
+from ocpp_server.control_api.application import ControlApi
+from ocpp_server.control_api.routing import Route
 from ocpp_server.control_api.token import TOKEN_FILE, make_token, read_token
+from ocpp_server.control_api.transactions import Transactions
 from ocpp_server.core.commands import BootNotification, Connect, OpenMonth, Started, StartTransaction, StopTransaction
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import StopCause
@@ -28,6 +32,11 @@ ADJUSTMENTS = "/api/v1/adjustments"
 GOOD = {"id_tag": "RFID001", "kwh": 2.5, "reason": "wrong card", "by": "Ann"}
 
 
+def api_routes(central: CentralSystem, clock: Clock) -> list[Route]:
+    """What this file is about."""
+    return [*Transactions(central, clock).routes(), *Adjustments(central, clock).routes()]
+
+
 class Api:
     """A running API, its central system, and a client."""
 
@@ -35,7 +44,7 @@ class Api:
         self.clock = TurnedClock()
         self.store = MemoryStore(Policy(ZoneInfo("Europe/Istanbul")), self.clock.now())
         self.central = CentralSystem(self.store, self.store.load())
-        self.api = ControlApi(self.central, self.clock, TOKEN)
+        self.api = ControlApi(TOKEN, api_routes(self.central, self.clock))
         self.port = 0
         self.session: aiohttp.ClientSession
 
@@ -138,7 +147,7 @@ async def test_only_the_names_of_this_machine_are_answered(api: Api, host: str, 
 @pytest.mark.parametrize("bound", ["0.0.0.0", "127.0.0.1"])
 async def test_an_api_that_an_operator_opened_to_the_network_answers_under_any_name(bound: str) -> None:
     """Which names lead to this machine is not ours to know then."""
-    api = ControlApi(Api().central, TurnedClock(), TOKEN)
+    api = ControlApi(TOKEN, [])
     async with api.listening(bound, 0) as port, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{port}/livez"
         async with session.get(url, headers={"Host": "charging.example"}) as answer:
@@ -324,7 +333,7 @@ async def test_a_ledger_that_cannot_be_written_is_503(api: Api) -> None:
 async def test_a_port_that_is_taken_is_told(api: Api) -> None:
     """OSError, and nothing of the second API stays open."""
     with pytest.raises(OSError, match=r"address already in use|Address already in use"):
-        async with ControlApi(api.central, api.clock, TOKEN).listening("127.0.0.1", api.port):
+        async with ControlApi(TOKEN, []).listening("127.0.0.1", api.port):
             pass
 
     assert (await api.ask("GET", "/livez"))[0] == 200

@@ -65,7 +65,7 @@ class Api:
             is_connected=self.connected.__contains__,
             change_configuration=self.change_configuration,
         )
-        self.api = ControlApi(self.central, self.clock, TOKEN, ChargePointRoutes(self.charge_points).routes())
+        self.api = ControlApi(TOKEN, ChargePointRoutes(self.charge_points).routes())
         self.port = 0
         self.session: aiohttp.ClientSession
 

@@ -3,87 +3,170 @@
 An id stands percent-encoded in the path: `SCHNEIDER%2FEVlinkProAC`.
 """
 
-from typing import Any
+from typing import Annotated, Any, Final
 
-from aiohttp import web
+import msgspec
 
 from ocpp_server.control_api.charge_points import ChargePoints, Json
-from ocpp_server.control_api.problems import Problem, asker_of, json_of
+from ocpp_server.control_api.problems import Problem
+from ocpp_server.control_api.routing import Answer, Request, Route, unfit
 
-PATH = "/api/v1/charge-points"
-_HIGHEST_PROFILE = 3
+PATH: Final = "/api/v1/charge-points"
+_TAG: Final = "charge points"
+
+Profile = Annotated[int, msgspec.Meta(ge=0, le=3)]
+
+
+class ChargePointDocument(msgspec.Struct, kw_only=True):
+    """A charge point that is known here. Never its key, nor a hash of it."""
+
+    id: str
+    name: str
+    admission: str
+    """approved, pending or locked."""
+    connected: bool
+    security_profile: int
+    min_security_profile: int
+    has_key: bool
+    address: str
+    vendor: str
+    model: str
+    first_seen: str | None
+    last_seen: str | None
+    sessions: int
+
+
+class ChargePointList(msgspec.Struct, kw_only=True):
+    """First those that wait for approval."""
+
+    charge_points: list[ChargePointDocument]
+
+
+class Decided(msgspec.Struct, kw_only=True):
+    """What it is now, and remarks for a person."""
+
+    charge_point: ChargePointDocument
+    remarks: list[str]
+
+
+class Forgotten(msgspec.Struct, kw_only=True):
+    """What is to be said of a charge point that is none any more."""
+
+    id: str
+    remarks: list[str]
+
+
+class PasswordSet(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """`password` is the key that was made, if one was: it is told this once."""
+
+    charge_point: ChargePointDocument
+    remarks: list[str]
+    password: str = ""
+
+
+class Approval(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`min_profile`: the OCPP security profile that it must at least prove; null: as it was."""
+
+    min_profile: Profile | None = None
+
+
+class Nothing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """No members."""
+
+
+class Password(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Without `password` one is made. `send`: also to the charge point. `remove` stands alone."""
+
+    password: str | None = None
+    remove: bool | None = None
+    send: bool | None = None
+
+
+_BODIES: Final[dict[str, Any]] = {"approve": Approval, "lock": Nothing, "forget": Nothing, "password": Password}
 
 
 class ChargePointRoutes:
-    """The handlers of this resource."""
+    """The routes of this resource."""
 
     def __init__(self, charge_points: ChargePoints) -> None:
         self._charge_points = charge_points
 
-    def routes(self) -> list[web.RouteDef]:
+    def routes(self) -> list[Route]:
         """For `ControlApi`."""
+        one = f"{PATH}/{{id}}"
         return [
-            web.get(PATH, self._all),
-            web.get(f"{PATH}/{{id}}", self._one),
-            web.post(f"{PATH}/{{id}}/{{deed:approve|lock|forget|password}}", self._do),
+            Route("GET", PATH, self.list_charge_points, _TAG, "All charge points", gives=ChargePointList),
+            Route(
+                "GET", one, self.get_charge_point, _TAG, "One charge point", gives=ChargePointDocument, problems=(422,)
+            ),
+            _deed("approve", self.approve_charge_point, "Let a charge point in", Decided),
+            _deed("lock", self.lock_charge_point, "Shut a charge point out", Decided),
+            _deed("forget", self.forget_charge_point, "Let go of a charge point and its key", Forgotten),
+            _deed("password", self.set_password, "Give a charge point a key, or take it away", PasswordSet, 504),
         ]
 
-    async def _all(self, _request: web.Request) -> web.Response:
-        return web.json_response(await self._charge_points.all())
+    async def list_charge_points(self, _request: Request) -> Answer:
+        return Answer(await self._charge_points.all())
 
-    async def _one(self, request: web.Request) -> web.Response:
-        return web.json_response(await self._charge_points.one(request.match_info["id"]))
+    async def get_charge_point(self, request: Request) -> Answer:
+        return Answer(await self._charge_points.one(request.path["id"]))
 
-    async def _do(self, request: web.Request) -> web.Response:
-        """200, once it is durable, with what it is now and remarks for a person."""
-        body = await json_of(request, if_blank={})
-        deed, charge_point_id = request.match_info["deed"], request.match_info["id"]
-        return web.json_response(await perform(self._charge_points, deed, charge_point_id, body, asker_of(request)))
+    async def approve_charge_point(self, request: Request) -> Answer:
+        return await self._do("approve", request)
+
+    async def lock_charge_point(self, request: Request) -> Answer:
+        return await self._do("lock", request)
+
+    async def forget_charge_point(self, request: Request) -> Answer:
+        return await self._do("forget", request)
+
+    async def set_password(self, request: Request) -> Answer:
+        return await self._do("password", request)
+
+    async def _do(self, deed: str, request: Request) -> Answer:
+        """Once it is durable."""
+        return Answer(await carry_out(self._charge_points, deed, request.path["id"], request.body, request.by))
+
+
+def _deed(name: str, handle: Any, summary: str, gives: Any, *problems: int) -> Route:
+    return Route(
+        "POST",
+        f"{PATH}/{{id}}/{name}",
+        handle,
+        _TAG,
+        summary,
+        takes=_BODIES[name],
+        is_body_optional=True,
+        gives=gives,
+        problems=(409, *problems),
+    )
 
 
 async def perform(charge_points: ChargePoints, deed: str, charge_point_id: str, body: object, by: str) -> Json:
-    """Do what a request asks for. Raises Problem; 422 for a body with anything else than is understood."""
+    """Do what the command line asks for while no server runs. Raises Problem; 422 for a body that does not fit."""
+    try:
+        fitting = msgspec.convert(body, _BODIES[deed])
+    except msgspec.ValidationError as error:
+        raise unfit(error) from error
+    return await carry_out(charge_points, deed, charge_point_id, fitting, by)
+
+
+async def carry_out(charge_points: ChargePoints, deed: str, charge_point_id: str, body: Any, by: str) -> Json:
+    """`body` is the struct of the deed. Raises Problem."""
     match deed:
         case "approve":
-            (min_profile,) = _members(body, "min_profile")
-            return await charge_points.approve(charge_point_id, by, _profile(min_profile))
+            return await charge_points.approve(charge_point_id, by, body.min_profile)
         case "lock":
-            _members(body)
             return await charge_points.lock(charge_point_id, by)
         case "forget":
-            _members(body)
             return await charge_points.forget(charge_point_id, by)
         case _:
             return await _password(charge_points, charge_point_id, body, by)
 
 
-async def _password(charge_points: ChargePoints, charge_point_id: str, body: object, by: str) -> Json:
-    password, remove, send = _members(body, "password", "remove", "send")
-    is_sent = _flag(send)
-    if password is not None and not isinstance(password, str):
-        raise Problem(422, "password is not text")
-    if not _flag(remove):
-        return await charge_points.set_password(charge_point_id, by, password, is_sent=is_sent)
-    if password is not None or is_sent:
+async def _password(charge_points: ChargePoints, charge_point_id: str, body: Password, by: str) -> Json:
+    if not body.remove:
+        return await charge_points.set_password(charge_point_id, by, body.password, is_sent=bool(body.send))
+    if body.password is not None or body.send:
         raise Problem(422, "remove stands alone")
     return await charge_points.remove_password(charge_point_id, by)
-
-
-def _members(body: object, *names: str) -> list[Any]:
-    """The members of an object; None where one is missing."""
-    if not isinstance(body, dict) or not body.keys() <= set(names):
-        expected = " and ".join(names) if names else "no members"
-        raise Problem(422, f"expected an object with {expected}")
-    return [body.get(name) for name in names]
-
-
-def _profile(value: Any) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _HIGHEST_PROFILE):
-        return value
-    raise Problem(422, f"min_profile is a security profile from 0 to {_HIGHEST_PROFILE}")
-
-
-def _flag(value: Any) -> bool:
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise Problem(422, "remove and send are true or false")

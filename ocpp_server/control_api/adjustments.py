@@ -1,0 +1,98 @@
+"""Corrections of the books, by hand: kWh for a tag, with a reason."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from ocpp_server.central_system import CentralSystem
+from ocpp_server.clock import Clock
+from ocpp_server.control_api.problems import LONGEST_NAME, Problem, plain
+from ocpp_server.control_api.routing import Answer, Request, Route
+from ocpp_server.core.commands import Adjust, Refused
+from ocpp_server.core.energy import EnergyUnit, parse_number, to_wh
+from ocpp_server.core.users import IdTag
+
+_LARGEST_ADJUSTMENT_KWH = Decimal(1_000_000)
+_LONGEST_ID_TAG = 100
+_LONGEST_REASON = 500
+
+
+class WantedAdjustment(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """`kwh` may be a text with a decimal point or comma; negative gives back."""
+
+    id_tag: str
+    kwh: float | str
+    reason: str
+    by: str = ""
+
+
+class BookedAdjustment(msgspec.Struct, kw_only=True):
+    """What stands in the books now."""
+
+    id_tag: str
+    wh: int
+
+
+class Adjustments:
+    """The routes of this resource."""
+
+    def __init__(self, central: CentralSystem, clock: Clock) -> None:
+        self._central = central
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """For `ControlApi`."""
+        return [
+            Route(
+                "POST",
+                "/api/v1/adjustments",
+                self.adjust,
+                "usage",
+                "Book a correction in the open month",
+                takes=WantedAdjustment,
+                gives=BookedAdjustment,
+                status=201,
+                problems=(409,),
+            )
+        ]
+
+    async def adjust(self, request: Request) -> Answer:
+        """201: the correction is in the books. 409: more would be given back than was used."""
+        body = msgspec.to_builtins(request.body)
+        try:
+            command = adjustment(body | {"by": body["by"] or request.by}, self._clock.now())
+        except ValueError as error:
+            raise Problem(422, str(error)) from error
+        reply = await self._central.handle(command)
+        if isinstance(reply, Refused):
+            raise Problem(409, reply.text)
+        return Answer(BookedAdjustment(id_tag=command.id_tag, wh=command.wh))
+
+
+def adjustment(body: Any, at: datetime) -> Adjust:
+    """A correction from its parts: `id_tag`, `kwh` (number or text, negative to give back), `reason`, `by`.
+
+    Raises ValueError with what was expected.
+    """
+    if not isinstance(body, dict):
+        raise ValueError("expected an object with id_tag, kwh and reason")
+    id_tag, reason, by = (_text(body, key) for key in ("id_tag", "reason", "by"))
+    kwh = parse_number(body.get("kwh"))
+    if not id_tag or len(id_tag) > _LONGEST_ID_TAG:
+        raise ValueError(f"id_tag is missing, or longer than {_LONGEST_ID_TAG} characters")
+    if kwh is None or abs(kwh) > _LARGEST_ADJUSTMENT_KWH or to_wh(kwh, EnergyUnit.KWH) == 0:
+        raise ValueError(f"kwh {str(body.get('kwh'))[:40]!r} is not a number of kWh other than 0")
+    if not reason:
+        raise ValueError("reason is missing: it stays in the books")
+    wh = to_wh(kwh, EnergyUnit.KWH)
+    return Adjust(at, IdTag(id_tag), wh, reason[:_LONGEST_REASON], by[:LONGEST_NAME] or "operator")
+
+
+def _text(body: dict[str, Any], key: str) -> str:
+    """A text of the body, blank where it is missing. Raises ValueError for anything else."""
+    value = body.get(key) or ""
+    if not isinstance(value, str) or value != plain(value):
+        raise ValueError(f"{key} is not text")
+    return value.strip()

@@ -1,0 +1,116 @@
+"""The OpenAPI 3.1 document of the API, made of its routes and of the structs that they take and give."""
+
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from ocpp_server import __version__
+from ocpp_server.control_api.routing import Route
+
+Json: TypeAlias = dict[str, Any]
+
+_PARAMETER: Final = re.compile(r"{(\w+)(?::([^{}]*(?:{[^{}]*}[^{}]*)*))?}")
+_ALWAYS: Final = (401, 403, 503)
+_ABOUT: Final = (
+    "Everything an operator can ask of this site. Each request needs the bearer token of the file `api_token` in the "
+    "data folder. The header X-Requested-By says for the books who asks. Energy is in Wh where a name says `wh`, in "
+    "kWh where it says `kwh`; times are ISO 8601, answers in UTC. Errors are problem documents (RFC 9457)."
+)
+
+
+class ProblemDocument(msgspec.Struct, kw_only=True):
+    """An error (RFC 9457). `field` names what does not fit, where that is known."""
+
+    title: str
+    status: int
+    detail: str
+    field: str = ""
+
+
+def document(routes: Sequence[Route]) -> Json:
+    """The document; `routes` have different names."""
+    schemas, components = _schemas(routes)
+    paths: dict[str, Json] = {}
+    for route in routes:
+        path = _PARAMETER.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "evquota", "version": __version__, "description": _ABOUT},
+        "security": [{"token": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _schemas(routes: Iterable[Route]) -> tuple[dict[int, Json], dict[str, Json]]:
+    """The schema of each type by its identity, and the named ones."""
+    kinds = {
+        id(kind): kind for route in routes for kind in (route.takes, route.query, route.gives) if kind is not None
+    } | {id(ProblemDocument): ProblemDocument}
+    found, components = msgspec.json.schema_components(kinds.values(), ref_template="#/components/schemas/{name}")
+    return dict(zip(kinds, found, strict=True)), components
+
+
+def _operation(route: Route, schemas: dict[int, Json], components: dict[str, Json]) -> Json:
+    operation: Json = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [route.tag],
+        "parameters": [*_in_path(route), *_in_query(route, schemas, components), *_in_header(route)],
+        "responses": _responses(route, schemas),
+    }
+    if route.takes is not None:
+        content = {"application/json": {"schema": schemas[id(route.takes)]}}
+        operation["requestBody"] = {"required": not route.is_body_optional, "content": content}
+    return operation
+
+
+def _in_path(route: Route) -> list[Json]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"} | ({"pattern": f"^{pattern}$"} if pattern else {"minLength": 1}),
+        }
+        for name, pattern in _PARAMETER.findall(route.path)
+    ]
+
+
+def _in_query(route: Route, schemas: dict[int, Json], components: dict[str, Json]) -> list[Json]:
+    if route.query is None:
+        return []
+    schema = components[schemas[id(route.query)]["$ref"].rpartition("/")[2]]
+    required = schema.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": one}
+        for name, one in schema["properties"].items()
+    ]
+
+
+def _in_header(route: Route) -> list[Json]:
+    """A person edits what it has seen: with its ETag (412 if it changed meanwhile)."""
+    if 412 not in route.problems:
+        return []
+    return [{"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}}]
+
+
+def _responses(route: Route, schemas: dict[int, Json]) -> Json:
+    good: Json = {"description": HTTPStatus(route.status).phrase}
+    if route.gives is not None:
+        good["content"] = {"application/json": {"schema": schemas[id(route.gives)]}}
+    statuses = {*_ALWAYS, *route.problems}
+    if route.takes is not None:
+        statuses |= {400, 413, 422}
+    if route.query is not None:
+        statuses.add(422)
+    if "{" in route.path:
+        statuses.add(404)
+    problem = {"application/problem+json": {"schema": schemas[id(ProblemDocument)]}}
+    problems = {str(one): {"description": HTTPStatus(one).phrase, "content": problem} for one in sorted(statuses)}
+    return {str(route.status): good} | problems
