@@ -19,6 +19,8 @@ _TAGS = {
     NoteKind.WARNING: "QUOTA",
     NoteKind.OVERSHOOT: "QUOTA",
     NoteKind.ADJUSTED: "QUOTA",
+    NoteKind.USER: "QUOTA",
+    NoteKind.CALL: "STATUS",
     NoteKind.MONTH: "QUOTA",
     NoteKind.ODDITY: "METER",
     NoteKind.SET_ASIDE: "METER",

@@ -1,10 +1,15 @@
 """Replacing a file so that a reader sees the old content or the new, never a part of it."""
 
+import ctypes
+import errno
 import os
 from pathlib import Path
 from typing import TypeAlias
 
 FILE_MODE = 0o640
+_HERE = -100  # AT_FDCWD
+_EXCHANGE = 2  # RENAME_EXCHANGE
+_NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
 
 Identity: TypeAlias = tuple[int, int, int]
@@ -33,6 +38,32 @@ def replace_file(path: Path, content: bytes, *, is_synced: bool, mode: int = FIL
     if is_synced:
         sync_folder(path.parent)
     return written
+
+
+def replace_if_same(path: Path, content: bytes, *, expected: bytes, mode: int) -> bool:
+    """Replace a file that other programs write, durably, if it still says what was read; False: it does not, and stays.
+
+    It is looked at just before; then the two change places in one step, and the old one is looked at again, so that
+    nothing that was saved in between is lost. Where the system cannot do that (other than Linux, some network folders),
+    a moment remains. Raises OSError; the file is the old or the new one then, and whole.
+    """
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        _write(temporary, content, is_synced=True, mode=mode)
+        is_same = path.read_bytes() == expected  # else the new content would stand there for a moment, for all to read
+        if is_same and not _exchange(temporary, path):
+            temporary.replace(path)
+        elif is_same:
+            is_same = temporary.read_bytes() == expected
+            if not is_same:
+                _exchange(temporary, path)
+                if temporary.read_bytes() != content:  # saved over ours at this very moment: the latest save counts
+                    _exchange(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return is_same
 
 
 def sync_file(path: Path) -> None:
@@ -75,3 +106,18 @@ def _write(path: Path, content: bytes, *, is_synced: bool, mode: int) -> Identit
         return identity_of(os.fstat(descriptor))
     finally:
         os.close(descriptor)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Two files change places (renameat2); False where the system cannot. Raises OSError."""
+    library = ctypes.CDLL(None, use_errno=True)
+    try:
+        rename = library.renameat2
+    except AttributeError:
+        return False
+    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NOT_HERE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))

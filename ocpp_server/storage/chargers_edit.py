@@ -4,28 +4,14 @@ Encoding, byte order mark, delimiter, line ends, quotes and unknown columns stay
 administrator's. What it means is read by `chargers_csv`; a file that it cannot read is not edited.
 """
 
-import codecs
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from ocpp_server.core.users import ChargerRow
 from ocpp_server.storage.chargers_csv import COLUMNS, FILE, REQUIRED, ChargersFileError, parse_chargers
-from ocpp_server.storage.csv_text import clean, layout_of, parse_boolean, read_table
+from ocpp_server.storage.csv_edit import encoded, records, with_lines_at_the_end, written
+from ocpp_server.storage.csv_text import TableFileError, layout_of, parse_boolean, read_table
 
 _WORDS = {True: "TRUE", False: "FALSE"}
-_UTF16_MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
-_LINE_END = re.compile(r"\r\n|\n|\r")
-_NEEDS_QUOTES = re.compile(r'[",;\t\r\n]')
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """Where a cell stands in the text, quotes included, and what it says without them."""
-
-    begin: int
-    end: int
-    text: str
 
 
 def with_approval(content: bytes, charge_point_id: str, *, note: str) -> bytes | None:
@@ -64,7 +50,8 @@ def _with_approved_cells(content: bytes, charge_point_id: str, *, was: bool, wan
     layout = layout_of(content, FILE)
     text = layout.text
     is_changed = False
-    for cells in reversed(list(_records(text, layout.begin, layout.delimiter))):
+    for record in reversed(list(records(text, layout.begin, layout.delimiter))):
+        cells = record.cells
         if len(cells) <= max(id_at, approved_at) or cells[id_at].text != charge_point_id:
             continue
         cell = cells[approved_at]
@@ -78,27 +65,21 @@ def _with_row(content: bytes, charge_point_id: str, note: str) -> bytes:
     """With a row at the end."""
     columns = read_table(content, file=FILE, known=COLUMNS, required=REQUIRED).columns
     layout = layout_of(content, FILE)
-    first = _LINE_END.search(layout.text)
-    line_end = first[0] if first else "\n"
-    text = layout.text if layout.text.endswith(("\n", "\r")) else layout.text + line_end
-    text += _row(charge_point_id, note, columns, layout.delimiter) + line_end
+    text = with_lines_at_the_end(layout.text, [_row(charge_point_id, note, columns, layout.delimiter)])
     return _encoded(text, content, layout.encoding)
 
 
 def _row(charge_point_id: str, note: str, columns: tuple[str, ...], delimiter: str) -> str:
-    cells = {"charger_id": charge_point_id, "note": f'"{note}"' if _NEEDS_QUOTES.search(note) else note}
+    cells = {"charger_id": charge_point_id, "note": written(note)}
     return delimiter.join(cells.get(column, "") for column in columns)
 
 
 def _encoded(text: str, content: bytes, encoding: str) -> bytes:
     """The bytes of the text as the file had them. Raises ChargersFileError for what its code page has no sign for."""
-    for name, mark in _UTF16_MARKS.items():
-        if encoding == "utf-16" and content.startswith(mark):
-            return mark + text.encode(name)
     try:
-        return text.encode(encoding)
-    except UnicodeEncodeError as error:
-        raise ChargersFileError(f"{FILE}: cannot be written as {encoding}: save it as UTF-8") from error
+        return encoded(text, content, encoding, FILE)
+    except TableFileError as error:
+        raise ChargersFileError(str(error)) from error
 
 
 def _checked(changed: bytes, before: Mapping[str, ChargerRow], charge_point_id: str, *, unwanted: bool) -> bytes:
@@ -109,46 +90,3 @@ def _checked(changed: bytes, before: Mapping[str, ChargerRow], charge_point_id: 
     if row is None or row.approved is unwanted or after != others:
         raise ChargersFileError(f"{FILE}: the row of {charge_point_id} cannot be changed safely: edit it by hand")
     return changed
-
-
-def _records(text: str, begin: int, delimiter: str) -> Iterator[list[_Cell]]:
-    """Every record of a well-formed table, with where its cells stand."""
-    at = begin
-    while at < len(text):
-        cells, at = _record(text, at, delimiter)
-        yield cells
-
-
-def _record(text: str, at: int, delimiter: str) -> tuple[list[_Cell], int]:
-    """One record, and where the next one begins."""
-    cells: list[_Cell] = []
-    while True:
-        while text.startswith(" ", at):
-            at += 1
-        cell = _quoted_cell(text, at) if text.startswith('"', at) else _bare_cell(text, at, delimiter)
-        cells.append(cell)
-        at = cell.end
-        if text.startswith(delimiter, at):
-            at += len(delimiter)
-            continue
-        line_end = _LINE_END.match(text, at)
-        return cells, line_end.end() if line_end else len(text)
-
-
-def _quoted_cell(text: str, begin: int) -> _Cell:
-    end = begin + 1
-    while end < len(text):
-        if text[end] != '"':
-            end += 1
-        elif text.startswith('""', end):
-            end += 2
-        else:
-            break
-    return _Cell(begin, end + 1, clean(text[begin + 1 : end].replace('""', '"')))
-
-
-def _bare_cell(text: str, begin: int, delimiter: str) -> _Cell:
-    end = begin
-    while end < len(text) and text[end] not in (delimiter, "\r", "\n"):
-        end += 1
-    return _Cell(begin, end, clean(text[begin:end]))

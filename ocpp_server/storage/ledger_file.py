@@ -6,6 +6,7 @@ What is in it is `ledger`.
 import fcntl
 import logging
 import os
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -120,9 +121,9 @@ def damaged(path: Path, reason: str, now: datetime) -> LedgerDamagedError:
     backups = sorted(path.parent.glob("backup/*.db"), key=lambda backup: backup.stat().st_mtime)
     if backups:
         mend = (
-            f"To go on with the newest backup: stop the server, remove {path.name}, {path.name}-wal and "
-            f"{path.name}-shm, copy {backups[-1]} to {path}, start the server. "
-            "Keep a copy of energy_usage.json: it tells what was counted since the backup."
+            "To go on with the newest backup: stop the server, type "
+            f"python -m ocpp_server restore {shlex.quote(str(backups[-1]))}, start the server. "
+            "The energy_usage.json that it keeps tells what was counted since the backup."
         )
     else:
         mend = f"There is no backup in {path.parent / 'backup'}: move {path.name} away to begin a new ledger."

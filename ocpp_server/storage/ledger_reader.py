@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Booking, BookingKind, Note, NoteKind, Reading, Transaction
-from ocpp_server.core.users import IdTag
+from ocpp_server.core.users import IdTag, UserTable
 from ocpp_server.storage.errors import LedgerError
 from ocpp_server.storage.ledger_codec import Value, decode, lower_bound, text_of
 from ocpp_server.storage.ledger_file import connect_read_only
@@ -46,8 +46,10 @@ class LedgerReader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def notes(self, wanted: Wanted, kinds: tuple[NoteKind, ...] = ()) -> list[tuple[int, Note]]:
-        """Notes with their numbers, newest first."""
+    def notes(
+        self, wanted: Wanted, kinds: tuple[NoteKind, ...] = (), *, with_figure: str = ""
+    ) -> list[tuple[int, Note]]:
+        """Notes with their numbers, newest first. `with_figure`: only those that have a figure of this name."""
         conditions = _Conditions(wanted, "number")
         conditions.add_document("charge_point_id", wanted.charge_point_id)
         conditions.add_document("id_tag", wanted.id_tag)
@@ -55,6 +57,9 @@ class LedgerReader:
         conditions.add_times("at")
         if kinds:
             conditions.add(f"kind IN ({', '.join('?' * len(kinds))})", *(kind.value for kind in kinds))
+        if with_figure:
+            figures = "SELECT 1 FROM json_each(document, '$.figures') WHERE json_extract(value, '$[0]') = ?"
+            conditions.add(f"EXISTS ({figures})", with_figure)
         return self._page("notes", "number", conditions, Note)
 
     def transactions(self, wanted: Wanted, *, is_open: bool | None = None) -> list[tuple[int, Transaction]]:
@@ -95,6 +100,18 @@ class LedgerReader:
         query = "SELECT id_tag, wh FROM usage WHERE month = ? ORDER BY id_tag"
         with self._reading() as connection:
             return {IdTag(text_of(tag)): Wh(wh) for tag, wh in connection.execute(query, (month,))}
+
+    def months(self) -> list[Month]:
+        """Months in which something was used on quotas, newest first."""
+        with self._reading() as connection:
+            return [Month(month) for (month,) in connection.execute("SELECT DISTINCT month FROM usage ORDER BY 1 DESC")]
+
+    def in_force(self) -> tuple[UserTable, Month | None]:
+        """The users in force, and the open month."""
+        with self._reading() as connection:
+            found = dict(connection.execute("SELECT name, document FROM in_force"))
+        users = decode(found["users"], UserTable) if "users" in found else UserTable()
+        return users, Month(decode(found["open_month"], str)) if "open_month" in found else None
 
     def _page(self, table: str, number: str, conditions: "_Conditions", kind: type[_T]) -> list[tuple[int, _T]]:
         query = f"SELECT {number}, document FROM {table} {conditions.text} ORDER BY {number} DESC LIMIT ?"  # noqa: S608

@@ -61,8 +61,28 @@ def verify(ledger_path: Path, data_dir: Path, *, patience_s: float = 5.0) -> lis
         return [f"the ledger {ledger_path} cannot be read: {error}"]
 
 
+def verify_copy(ledger_path: Path) -> list[str]:
+    """The same for a ledger alone, such as one in a backup: there are no files to compare it with."""
+    try:
+        with closing(connect_read_only(ledger_path)) as ledger:
+            return list(_ledger_problems(ledger, ledger_path))
+    except sqlite3.Error as error:
+        return [f"the ledger {ledger_path} cannot be read: {error}"]
+
+
 def _problems(ledger: sqlite3.Connection, ledger_path: Path, data_dir: Path, patience_s: float) -> Iterator[str]:
+    yield from _ledger_problems(ledger, ledger_path)
+    if _schema(ledger) == SCHEMA_VERSION:
+        yield from _file_problems(ledger, data_dir, patience_s)
+
+
+def _schema(ledger: sqlite3.Connection) -> int:
     (version,) = ledger.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _ledger_problems(ledger: sqlite3.Connection, ledger_path: Path) -> Iterator[str]:
+    version = _schema(ledger)
     if version != SCHEMA_VERSION:
         yield f"the ledger {ledger_path} has schema {version}, {SCHEMA_VERSION} was expected"
         return
@@ -72,7 +92,6 @@ def _problems(ledger: sqlite3.Connection, ledger_path: Path, data_dir: Path, pat
     for words, booked, kept in _TOTALS:
         yield from _compared(words, _totals(ledger, booked), _totals(ledger, kept))
     yield from _transaction_problems(ledger)
-    yield from _file_problems(ledger, data_dir, patience_s)
 
 
 def _totals(ledger: sqlite3.Connection, query: str) -> dict[tuple[str, ...], int]:

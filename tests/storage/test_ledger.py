@@ -312,7 +312,7 @@ def test_a_damaged_ledger_is_kept_and_the_way_back_is_told(open_ledger: Open, pa
     damage(path)
     copies = []
     for _ in range(2):
-        with pytest.raises(LedgerDamagedError, match=f"is damaged .* copy {backup} to {path}, start the server"):
+        with pytest.raises(LedgerDamagedError, match=f"is damaged .* ocpp_server restore {backup}, start the server"):
             open_ledger()
         copies.append([file.read_bytes() for file in path.parent.glob("ledger.db.broken-20251120T103015Z")])
 

@@ -10,8 +10,10 @@ import pytest
 from ledger_child import NOW, POLICY, TRANSACTION_ID, group, transaction
 
 from ocpp_server.core import changes as ch
+from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import BookingKind, Note, NoteKind, Reading
+from ocpp_server.core.users import Account, IdTag, User, UserTable
 from ocpp_server.storage.errors import LedgerError
 from ocpp_server.storage.ledger import Ledger
 from ocpp_server.storage.ledger_reader import MOST_IN_A_PAGE, LedgerReader, Wanted
@@ -115,6 +117,33 @@ def test_usage_of_a_month(reader: LedgerReader) -> None:
     """By tag; a month in which nothing was used is empty."""
     assert reader.usage(Month("2025-11")) == {"RFID001": 6}
     assert reader.usage(Month("2024-01")) == {}
+
+
+def test_months_in_which_something_was_used(ledger: Ledger, reader: LedgerReader) -> None:
+    """The newest first, also one long closed."""
+    earlier = next(change.booking for change in group(3) if isinstance(change, ch.AddBooking))
+    asyncio.run(ledger.commit([ch.AddBooking(replace(earlier, month=Month("2024-12")))]))
+
+    assert reader.months() == ["2025-11", "2024-12"]
+
+
+def test_users_and_month_in_force(ledger: Ledger, reader: LedgerReader) -> None:
+    """None at first; then what was put last."""
+    assert reader.in_force() == (UserTable(), None)
+    table = UserTable({IdTag("RFID001"): User(IdTag("RFID001"), Account("A"), "John", "Doe", Wh(5000))})
+    asyncio.run(ledger.commit([ch.PutUsers(table), ch.PutOpenMonth(Month("2025-11"))]))
+
+    assert reader.in_force() == (table, "2025-11")
+
+
+def test_notes_that_have_a_figure(ledger: Ledger, reader: LedgerReader) -> None:
+    """Of this very name, whatever its value."""
+    figures = {4: (("by", ""),), 5: (("byte", "1"), ("wh", "by")), 6: (("wh", "1"), ("by", "Ann"))}
+    notes = [ch.AddNote(n, Note(NoteKind.STOP, NOW, "deed", figures=found)) for n, found in figures.items()]
+    asyncio.run(ledger.commit(notes))
+
+    assert [number for number, _ in reader.notes(Wanted(), with_figure="by")] == [6, 4]
+    assert [number for number, _ in reader.notes(Wanted(before=6), (NoteKind.STOP,), with_figure="by")] == [4]
 
 
 def test_a_page_is_never_longer_than_it_may_be(ledger: Ledger, reader: LedgerReader) -> None:

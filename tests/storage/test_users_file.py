@@ -1,5 +1,8 @@
 """`storage.users_file`: which table of users is in force (F8, F9)."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from ocpp_server.core.energy import Wh
@@ -174,3 +177,85 @@ async def test_the_log_says_what_was_loaded_without_naming_tags(caplog: pytest.L
     await users_file(Site(), table()).accept(content("SECRET1") + b"SECRET2,J,D,x,no\n")
 
     assert caplog.messages == ["[QUOTA] users1.csv loaded users=1 problems=1"]
+
+
+# --- edits through the server ----------------------------------------------------------------------------------------
+
+
+def quotas(**kwh: int) -> bytes:
+    rows = "".join(f"{tag},J,D,{quota},no\n" for tag, quota in kwh.items())
+    return f"id_tag,name,surname,quota_kwh,unlimited\n{rows}".encode()
+
+
+async def edited(file: UsersFile, path: Path, old: bytes, new: bytes) -> None:
+    assert await file.edit(path, lambda content: content.replace(old, new)) is not None
+
+
+async def test_an_edit_is_in_force_when_it_is_written(tmp_path: Path) -> None:
+    """Without waiting for the watcher, also if most users go; and where nothing changes, nothing is written."""
+    path, site = tmp_path / "users1.csv", Site()
+    path.write_bytes(quotas(A=5, B=5))
+    file = UsersFile(table("A", "B"), site.replace_users, settle_s=0)
+
+    assert await file.edit(path, lambda _content: None) is None
+    await edited(file, path, quotas(A=5, B=5), quotas())
+    assert site.taken == [(table(), ("2 users removed: A, B",))]
+    assert await file.edit(path, lambda content: content + b"N,J,D,5,no\n") == quotas(N=5)
+    assert file.table == table("N")
+
+
+async def test_what_was_read_before_an_edit_is_read_again(tmp_path: Path) -> None:
+    """The watcher may hand on the file of before while the edit is under way."""
+    path, site = tmp_path / "users1.csv", Site()
+    path.write_bytes(quotas(A=5))
+    file = UsersFile(table("A"), site.replace_users, settle_s=0)
+    editing = asyncio.create_task(edited(file, path, b"A,", b"B,"))
+    await asyncio.sleep(0)  # the edit has begun
+
+    assert await file.accept(quotas(A=5)) is not None
+    await editing
+    assert file.table == table("B")
+    assert await file.accept(path.read_bytes()) is None
+
+
+async def test_a_save_that_takes_an_edit_back_is_reported_once(tmp_path: Path) -> None:
+    """To any value from before it; also if the next edit is what finds it. What is decided otherwise is no news."""
+    path, reported = tmp_path / "users1.csv", []
+
+    async def report(tags: tuple[IdTag, ...]) -> None:
+        reported.extend(tags)
+
+    file = UsersFile(table(), Site().replace_users, settle_s=0, report_undone=report)
+    path.write_bytes(quotas(A=1, B=1, C=1, D=1))
+    await file.accept(path.read_bytes())
+    for old, new in (
+        (b"A,J,D,1", b"A,J,D,2"),
+        (b"A,J,D,2", b"A,J,D,3"),
+        (b"B,J,D,1", b"B,J,D,2"),
+        (b"C,J,D,1", b"C,J,D,2"),
+    ):
+        await edited(file, path, old, new)
+
+    await file.accept(quotas(A=1, B=9, C=2, D=1))
+    assert reported == ["A"]
+    path.write_bytes(quotas(A=1, B=9, C=1, D=1))
+    await edited(file, path, b"D,J,D,1", b"D,J,D,2")
+    assert reported == ["A", "C"]
+    await file.accept(quotas(A=1, B=2, C=1, D=2))
+    assert reported == ["A", "C"]
+
+
+async def test_an_edit_of_long_ago_is_history(tmp_path: Path) -> None:
+    """To set a quota back after an hour is a decision."""
+    path, clock, reported = tmp_path / "users1.csv", Clock(), []
+
+    async def report(tags: tuple[IdTag, ...]) -> None:
+        reported.extend(tags)
+
+    file = UsersFile(table("A"), Site().replace_users, settle_s=0, monotonic=clock, report_undone=report)
+    path.write_bytes(quotas(A=5))
+    await edited(file, path, b",5,", b",6,")
+    clock.now_s += 3601
+    await file.accept(quotas(A=5))
+
+    assert reported == []
