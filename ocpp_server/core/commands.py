@@ -208,6 +208,29 @@ class ReplaceUsers:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordCall:
+    """A person had something asked of a charge point, or its connection closed."""
+
+    charge_point_id: str
+    at: datetime
+    action: str
+    """Without its payload: that may hold a secret."""
+    result: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUserEdit:
+    """A person edited users1.csv through the server, and it is in force; `figures` hold no names."""
+
+    at: datetime
+    text: str
+    id_tag: str
+    by: str
+    figures: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceChargers:
     """A new chargers.csv is in force."""
 
@@ -340,6 +363,8 @@ Command: TypeAlias = (
     | ForgetExpired
     | RecordConfiguration
     | ReplaceUsers
+    | RecordUserEdit
+    | RecordCall
     | ReplaceChargers
     | OrderStops
     | RequestStop

@@ -84,6 +84,14 @@ def decide(site: Site, command: cmd.Command) -> Decision:
             return close_stale(site, command)
         case cmd.ReplaceUsers():
             return _replace_users(site, command)
+        case cmd.RecordCall(charge_point_id, at, action, result, by):
+            draft = Draft(site, at)
+            draft.note(NoteKind.CALL, action, charge_point_id=charge_point_id, figures={"by": by, "result": result})
+            return draft.decide(cmd.Done())
+        case cmd.RecordUserEdit(at, text, id_tag, by, figures):
+            draft = Draft(site, at)
+            draft.note(NoteKind.USER, text, id_tag=id_tag, figures={"by": by, **dict(figures)})
+            return draft.decide(cmd.Done())
         case cmd.ReplaceChargers(_, rows):
             return Decision(cmd.Done(), (ch.PutChargers(rows),))
         case cmd.OpenMonth():

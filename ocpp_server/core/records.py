@@ -251,6 +251,8 @@ class NoteKind(StrEnum):
     OVERSHOOT = "overshoot"
     WARNING = "quota nearly used up"
     ADJUSTED = "adjusted"
+    USER = "user edited"
+    CALL = "call by hand"
     MONTH = "month"
     MESSAGE = "message"
     ALERT = "alert"

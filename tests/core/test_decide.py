@@ -384,6 +384,17 @@ def test_alerts_are_looked_for_and_acknowledged() -> None:
     assert site.site.alerts[raised[0]].acknowledged_by == "ops"
 
 
+def test_an_edit_of_a_user_is_kept_with_who_did_it() -> None:
+    """For the audit; the table itself comes with ReplaceUsers."""
+    site = SiteBuilder([user("RFID001")])
+    edit = cmd.RecordUserEdit(at(0), "user changed", "RFID001", "Ann", (("quota_kwh", "10 to 15"),))
+
+    assert site.do(edit) == cmd.Done()
+    note = site.notes[-1]
+    assert (note.kind, note.text, note.id_tag) == (NoteKind.USER, "user changed", "RFID001")
+    assert dict(note.figures) == {"by": "Ann", "quota_kwh": "10 to 15"}
+
+
 def test_an_operators_stop_reaches_the_order() -> None:
     """docs/architecture.md, the life of a stop."""
     site = SiteBuilder([user("RFID001")])
