@@ -10,6 +10,7 @@ and it is started again from what is on disk.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -48,6 +49,8 @@ class CentralSystem:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._is_due = asyncio.Event()
         self._listeners: list[Callable[[Sequence[Change]], None]] = []
+        self._commit_listeners: list[Callable[[int, float], None]] = []
+        self._commit_began_s: float | None = None
         self._failure: BaseException | None = None
         self.applied = 0
         """Number of decisions with changes that were applied."""
@@ -57,6 +60,19 @@ class CentralSystem:
     def listen(self, listener: Callable[[Sequence[Change]], None]) -> None:
         """Call this with the changes of each decision as soon as they are applied. It must neither raise nor wait."""
         self._listeners.append(listener)
+
+    def listen_to_commits(self, listener: Callable[[int, float], None]) -> None:
+        """Call this after each commit: decisions in it, real seconds that it took. It must neither raise nor wait."""
+        self._commit_listeners.append(listener)
+
+    @property
+    def is_writable(self) -> bool:
+        """Nothing has failed yet, so commands are taken."""
+        return self._failure is None
+
+    def committing_s(self) -> float:
+        """Real seconds that the commit under way has taken so far; 0: there is none."""
+        return 0.0 if self._commit_began_s is None else time.monotonic() - self._commit_began_s
 
     def subscribe(self) -> asyncio.Event:
         """An event that is set whenever the state changed: a loop clears it and looks."""
@@ -123,6 +139,7 @@ class CentralSystem:
     async def _commit_pending(self) -> None:
         group, self._pending = self._pending, []
         applied = self.applied
+        self._commit_began_s = time.monotonic()
         committing = asyncio.ensure_future(self._store.commit(group))
         try:
             await asyncio.wait([committing])
@@ -139,6 +156,9 @@ class CentralSystem:
         except BaseException as failure:
             self._fail(failure)
             raise
+        for listener in self._commit_listeners:
+            listener(applied - self.durable, self.committing_s())
+        self._commit_began_s = None
         self.durable = applied
         waiting, self._waiting = self._waiting, []
         for wanted, waiter in waiting:

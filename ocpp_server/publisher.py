@@ -43,7 +43,9 @@ class Publisher:
         *,
         status: Callable[[], bytes],
         users_report: Callable[[], bytes],
+        published: Callable[[float], None] | None = None,
     ) -> None:
+        """`published`: told after each look how many real seconds it took."""
         self._central = central
         self._data_dir = data_dir
         self._archive = data_dir / "archive"
@@ -62,6 +64,12 @@ class Publisher:
         self._files = ViewFiles(data_dir, clock.now)
         self._is_writing = asyncio.Lock()
         self.last_error = ""
+        self.failures = 0
+        """How often a file could not be written."""
+        self._published = published
+        self._waiting_since_s: float | None = None
+        self._writing_since_s: float | None = None
+        self._complete_at_s: float | None = None
         self._reasons: frozenset[str] = frozenset()
         for transaction in central.site.transactions.values():
             self._mark_session(transaction)
@@ -82,6 +90,8 @@ class Publisher:
             self._changed.clear()
             applied = self._central.applied
             now = self._real_s()
+            self._writing_since_s = self._waiting_since_s if self._writing_since_s is None else self._writing_since_s
+            self._waiting_since_s = None
             is_whole = is_final or not self._is_complete
             is_minute = is_whole or now - self._last_minute >= _MINUTE_S
             is_synced = is_minute or self._is_sync_due
@@ -91,10 +101,23 @@ class Publisher:
             views = list(self._render(now, is_minute=is_minute, is_whole=is_whole))
             await self._central.until_durable(applied)
             self._remember(await self._write_in_thread(views, is_synced=is_synced))
+            if self._is_complete:
+                self._complete_at_s, self._writing_since_s = now, None
+            if self._published is not None:
+                self._published(self._real_s() - now)
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of each file as last written, by name: a later difference is a hand edit."""
         return self._files.digests()
+
+    def lag_s(self) -> float:
+        """Real seconds for which the oldest change waits for its files; 0: all are written."""
+        since = self._waiting_since_s if self._writing_since_s is None else self._writing_since_s
+        return 0.0 if since is None else self._real_s() - since
+
+    def published_ago_s(self) -> float | None:
+        """Real seconds since every file was right; None: never yet."""
+        return None if self._complete_at_s is None else self._real_s() - self._complete_at_s
 
     def _real_s(self) -> float:
         return self._clock.monotonic() / self._clock.factor
@@ -109,6 +132,8 @@ class Publisher:
                 self._hourly_months.add(change.booking.month)
             elif isinstance(change, ch.PutOpenMonth):
                 self._is_sync_due = True
+        if self._waiting_since_s is None:
+            self._waiting_since_s = self._real_s()
         self._changed.set()
 
     def _mark_session(self, transaction: Transaction) -> None:
@@ -194,6 +219,7 @@ class Publisher:
     def _remember(self, failures: dict[Path, OSError]) -> None:
         """Tell what could not be written, once while it lasts; everything is written again then."""
         self._is_complete = not failures
+        self.failures += bool(failures)
         self._is_sync_due = self._is_sync_due or bool(failures)
         names: dict[str, list[str]] = {}
         for path, failure in failures.items():

@@ -271,6 +271,11 @@ class Settings(BaseSettings):
         default=None,
         description="Moment (seconds since 1970, UTC) from which a faster clock counts; only for the demo.",
     )
+    message_log: bool = Field(
+        default=True,
+        description="true: the last OCPP messages of each charge point are kept in data/messages, with cards, without "
+        "secrets; false: they are not, and what is there is removed at the start.",
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)] = Field(
         default="INFO", description="Least level of a line in the log: DEBUG, INFO, WARNING or ERROR."
     )

@@ -6,6 +6,7 @@ own task, never in a message handler: there the read loop would be waiting for u
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from ocpp_server.central_system import CentralSystem
@@ -46,12 +47,20 @@ class Stopper:
     """One loop that looks, and a task for each attempt under way."""
 
     def __init__(
-        self, central: CentralSystem, calls: RemoteCalls, clock: Clock, *, escalation: Escalation = "profile"
+        self,
+        central: CentralSystem,
+        calls: RemoteCalls,
+        clock: Clock,
+        *,
+        escalation: Escalation = "profile",
+        attempted: Callable[[str], None] | None = None,
     ) -> None:
+        """`attempted`: told what became of each RemoteStopTransaction."""
         self._central = central
         self._calls = calls
         self._clock = clock
         self._escalation = escalation
+        self._attempted = attempted
         self._changed = central.subscribe()
         self._attempts: dict[int, asyncio.Task[None]] = {}
         self._escalated: set[tuple[int, str]] = set()
@@ -98,6 +107,8 @@ class Stopper:
         try:
             result = await self._calls.remote_stop_transaction(charge_point_id, number)
             has_failed = result != ACCEPTED
+            if self._attempted is not None:
+                self._attempted(result)
             await self._central.handle(RecordStopAttempt(self._clock.now(), number, result, has_failed))
             await self._escalate(number)
         finally:

@@ -57,6 +57,7 @@ DEFAULTS: dict[str, object] = {
     "stale_close_after_s": 3600,
     "clock_factor": 1,
     "clock_origin": None,
+    "message_log": True,
     "log_level": "INFO",
 }
 WITHOUT_A_FIXED_DEFAULT = {"timezone", "clock_origin"}

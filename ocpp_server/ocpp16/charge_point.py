@@ -20,8 +20,10 @@ from ocpp_server.ocpp16 import frames, translate
 from ocpp_server.ocpp16.entrance import CountedConnection
 from ocpp_server.ocpp16.frames import Call, CallError, CallResult, Payload, Unreadable
 from ocpp_server.ocpp16.handlers import CentralSystem, Handlers, UnservedActionError
+from ocpp_server.ocpp16.message_log import NOT_KEPT, Messages
 from ocpp_server.ocpp16.message_rate import Bucket
 from ocpp_server.ocpp16.outgoing import CallAnswer, OutgoingCalls
+from ocpp_server.ocpp16.traffic import UNWATCHED, Traffic
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +57,14 @@ class ChargePointConnection:
         key_hash: str = "",
         bucket: Bucket | None = None,
         idle_limit_s: float | None = None,
+        traffic: Traffic = UNWATCHED,
+        messages: Messages = NOT_KEPT,
     ) -> None:
         """`address`: of the peer, by which a newcomer is compared. `session_began_at`: by the clock's monotonic
         seconds, if a session began on an earlier connection. `admission`, `security_profile` and `key_hash`: what it
         was let in as, what it proved for that, and the hash of the key it gave (blank: none). `bucket`: how fast
         its messages are taken. `idle_limit_s`: real seconds of silence after which it is given up; None: pings find
-        that out.
+        that out. `traffic`: told of each message. `messages`: keeps them.
         """
         self.charge_point_id = charge_point_id
         self.address = address
@@ -89,6 +93,8 @@ class ChargePointConnection:
         self._bucket = bucket or Bucket(0)
         self._is_slowed = False
         self._idle_limit_s = idle_limit_s
+        self._traffic = traffic
+        self._messages = messages
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -157,7 +163,10 @@ class ChargePointConnection:
         """
         if not is_stop:
             await self._quiet_is_over()
-        return await self._calls.call(action, payload)
+        began = time.monotonic()
+        answer = await self._calls.call(action, payload)
+        self._traffic.called(action, answer.status, time.monotonic() - began)
+        return answer
 
     async def _quiet_is_over(self) -> None:
         while not self._is_ending:
@@ -221,6 +230,7 @@ class ChargePointConnection:
         return time.monotonic() - heard_at
 
     async def _take(self, raw: bytes) -> None:
+        self._messages.record(self.charge_point_id, raw, is_received=True)
         frame = frames.decode(raw)
         match frame:
             case Call():
@@ -245,8 +255,10 @@ class ChargePointConnection:
             payload = await self._handlers.handle(call)
         except UnservedActionError as error:
             await self._send(frames.encode_error(call.unique_id, error.code, str(error)))
+            self._traffic.failed(error.code)
             return
         await self._send(frames.encode_result(call.unique_id, payload))
+        self._traffic.answered(call.action, payload, time.monotonic() - self._heard_at)
         if is_boot:
             self._boot_is_answered.set()
 
@@ -259,6 +271,7 @@ class ChargePointConnection:
             await self._central.handle(translate.unreadable_message(self.charge_point_id, at, frame.reason, raw))
         if frame.unique_id is not None:
             await self._send(frames.encode_error(frame.unique_id, frame.code, frame.reason))
+        self._traffic.failed("unreadable")
         self._count_unreadable()
 
     def _count_unreadable(self) -> None:
@@ -276,6 +289,7 @@ class ChargePointConnection:
             await self._socket.send(frame, text=True)
         except ConnectionClosed:
             return False
+        self._messages.record(self.charge_point_id, frame, is_received=False)
         return True
 
     async def _send_call(self, frame: bytes) -> bool:

@@ -4,24 +4,18 @@ To be used from tasks of its own, never from a handler. Rule 27 (quiet while a s
 `ChargePointConnection.call`; whether an answer is good enough is for whoever asked.
 """
 
-import re
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ocpp.v16 import call, datatypes, enums  # type: ignore[import-untyped]
 
-from ocpp_server.ocpp16 import fields, requests
+from ocpp_server.ocpp16 import fields, redaction, requests
 from ocpp_server.ocpp16.charge_point import ChargePointConnection
 from ocpp_server.ocpp16.frames import Payload
 from ocpp_server.ocpp16.outgoing import MALFORMED, OFFLINE, CallAnswer
 
 NO_POWER_PROFILE_ID = 1
 _LONGEST_VALUE = 500
-_SECRET_KEYS = re.compile(
-    "authorizationkey|password|passwd|passphrase|pwd|secret|credential|token|psk|privatekey|apikey|idtag"
-)
-"""Words without the signs between them: vendors list passwords of Wi-Fi and web page, and the tag of free charging."""
-_HIDDEN = "(hidden)"
 
 
 class Connections(Protocol):
@@ -125,6 +119,22 @@ def configuration_of(answer: CallAnswer) -> tuple[ConfigurationKey, ...]:
 
 def _configuration_key(item: Payload) -> ConfigurationKey:
     key = fields.text(item.get("key"), 50)
-    words = "".join(sign for sign in key.casefold() if sign.isalnum())
-    value = _HIDDEN if _SECRET_KEYS.search(words) else fields.text(item.get("value"), _LONGEST_VALUE)
+    value = hidden_or(key, fields.text(item.get("value"), _LONGEST_VALUE))
     return ConfigurationKey(key, value, fields.is_true(item.get("readonly")))
+
+
+def hidden_or(key: str, value: str) -> str:
+    """The value of a configuration key, unless it is a secret."""
+    return redaction.HIDDEN if redaction.is_secret_key(key) else value
+
+
+def without_secrets(payload: Payload) -> Payload:
+    """The answer to any call, for people: secrets of a configuration are hidden."""
+    keys = payload.get("configurationKey")
+    return payload if not isinstance(keys, list) else {**payload, "configurationKey": [_masked(item) for item in keys]}
+
+
+def _masked(item: object) -> object:
+    if not isinstance(item, dict) or "value" not in item:
+        return item
+    return {**item, "value": hidden_or(fields.text(item.get("key"), 50), item["value"])}

@@ -74,6 +74,12 @@ class Gateway:
         """The port that is listened on with TLS."""
         return _port_of(self._encrypted)
 
+    @property
+    def is_listening(self) -> bool:
+        """Charge points can connect now."""
+        servers = [server for server in (self._plain, self._encrypted) if server is not None]
+        return bool(servers) and not self._is_stopping and all(server.is_serving() for server in servers)
+
     def connected(self) -> frozenset[str]:
         """Ids of the charge points that are connected now."""
         return frozenset(self._owners)
@@ -219,6 +225,8 @@ class Gateway:
             address=visit.peer.address,
             is_pinged=self._options.ping_of(charge_point_id),
             bucket=self._rates.of(charge_point_id),
+            traffic=self._options.traffic,
+            messages=self._options.messages,
             idle_limit_s=None if socket.ping_interval else _UNHEARD_HEARTBEATS * self._options.heartbeat_interval_s,
             admission=visit.verdict.admission,
             security_profile=visit.verdict.security_profile,

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ocpp_server.ocpp16.message_log import NOT_KEPT, Messages
 from ocpp_server.ocpp16.tls import ServerTls
+from ocpp_server.ocpp16.traffic import UNWATCHED, Traffic
 
 
 def _always(_: str) -> bool:
@@ -39,5 +41,9 @@ class GatewayOptions:
     """Messages per second of one charge point; 0: no limit."""
     ping_of: Callable[[str], bool] = _always
     """Whether this charge point is pinged: some never answer (EN+, Phoenix)."""
+    traffic: Traffic = UNWATCHED
+    """Told of messages and refused handshakes."""
+    messages: Messages = NOT_KEPT
+    """Keeps what is said on the lines."""
     is_storable: Callable[[], bool] = lambda: True
     """Whether the central system can store now; else handshakes get 503 and charge points queue (OCPP 1.6 §3.7)."""

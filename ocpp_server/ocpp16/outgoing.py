@@ -12,6 +12,7 @@ from ocpp_server.ocpp16.frames import CallError, CallResult, Payload, encode_cal
 NO_ANSWER = "no answer"
 OFFLINE = "offline"
 MALFORMED = "error: malformed answer"
+TOO_MANY = "error: too many calls are waiting"
 _MOST_WAITING = 16
 
 
@@ -21,7 +22,8 @@ class CallAnswer:
 
     `status` is the charge point's own ("Accepted", "Rejected", …; "answered" where the answer has none),
     "error: CODE" for a CALLERROR, "error: malformed answer" for a CALLRESULT without what it has to tell,
-    "no answer" (it was sent, and the time or the connection ended) or "offline" (it was never sent).
+    "no answer" (it was sent, and the time or the connection ended), "offline" (it was never sent) or
+    "error: too many calls are waiting" (nor was this).
     """
 
     status: str
@@ -58,7 +60,7 @@ class OutgoingCalls:
     async def call(self, action: str, payload: Payload) -> CallAnswer:
         """Send a CALL when it is its turn, and wait for the answer. The payload is taken as valid."""
         if self._waiting >= _MOST_WAITING:
-            return CallAnswer("error: too many calls are waiting")
+            return CallAnswer(TOO_MANY)
         self._waiting += 1
         try:
             async with self._turn:

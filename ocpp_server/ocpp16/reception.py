@@ -124,6 +124,7 @@ class Reception:
         """Say once per address and reason that somebody is refused; it will try again and again. Of a peer behind a
         proxy the address is its own.
         """
+        self._options.traffic.refused(int(status))
         host = _host_of(socket) if peer is None else peer.address
         if (host, text) in self._refusals:
             return

@@ -1,0 +1,1 @@
+"""What monitoring asks of the server: metrics, and whether it can do its work."""
