@@ -14,6 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ocpp_server import first_start, site_check
@@ -21,15 +22,36 @@ from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.adjustments import Adjustments
 from ocpp_server.control_api.application import ControlApi
+from ocpp_server.control_api.authorization import Authorization
+from ocpp_server.control_api.charge_point_commands import ChargePointCommands
 from ocpp_server.control_api.charge_point_routes import ChargePointRoutes
 from ocpp_server.control_api.charge_points import ChargePoints
+from ocpp_server.control_api.commands import Commands
+from ocpp_server.control_api.event_feed import EventFeed
+from ocpp_server.control_api.events import Events
+from ocpp_server.control_api.messages import Messages
+from ocpp_server.control_api.monitoring_pages import MonitoringPages
+from ocpp_server.control_api.reading_routes import reading_routes
 from ocpp_server.control_api.routing import Route
 from ocpp_server.control_api.token import make_token
 from ocpp_server.control_api.transactions import Transactions
-from ocpp_server.core.commands import Command, Disconnect, ReplaceChargers, ReplaceUsers, Reply, TableState
+from ocpp_server.control_api.users import Users
+from ocpp_server.core.commands import (
+    Command,
+    Disconnect,
+    RecordUserEdit,
+    ReplaceChargers,
+    ReplaceUsers,
+    Reply,
+    TableState,
+)
+from ocpp_server.core.leaks import leaks_of
 from ocpp_server.core.site import Policy, Site, UnknownChargePoints
-from ocpp_server.core.users import ChargerRow, UserTable
+from ocpp_server.core.users import ChargerRow, IdTag, UserTable
 from ocpp_server.housekeeping import Housekeeping
+from ocpp_server.monitoring.health import Health
+from ocpp_server.monitoring.metrics import Metrics
+from ocpp_server.monitoring.report import MetricsReport
 from ocpp_server.month_clock import MonthClock
 from ocpp_server.ocpp16.admission_watch import AdmissionWatch
 from ocpp_server.ocpp16.commands import RemoteCalls
@@ -37,9 +59,12 @@ from ocpp_server.ocpp16.configurator import BootAsker, Configurator, WantedConfi
 from ocpp_server.ocpp16.doorkeeper import Doorkeeper
 from ocpp_server.ocpp16.gateway import Gateway
 from ocpp_server.ocpp16.key_checker import KeyChecker
+from ocpp_server.ocpp16.mender import Mender
+from ocpp_server.ocpp16.message_log import MessageLog
 from ocpp_server.ocpp16.options import GatewayOptions
 from ocpp_server.ocpp16.tls import ServerTls
 from ocpp_server.ocpp16.turnstile import raise_file_limit
+from ocpp_server.operator_calls import OperatorCalls
 from ocpp_server.publisher import Publisher
 from ocpp_server.server_status import ServerStatus
 from ocpp_server.settings import Settings
@@ -48,6 +73,8 @@ from ocpp_server.stopper import Stopper
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.errors import StorageError
 from ocpp_server.storage.ledger import Ledger
+from ocpp_server.storage.ledger_reader import LedgerReader
+from ocpp_server.storage.message_files import MessageFiles
 from ocpp_server.storage.users_file import UsersFile
 from ocpp_server.users_watcher import TableWatcher
 from ocpp_server.watchman import Watchman, table_state
@@ -57,6 +84,7 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LOOK_AGAIN_S = 30.0
 _NO_ROW = ChargerRow("")
+_MOST_UNDONE = 20
 
 
 class _Loop(Protocol):
@@ -89,7 +117,11 @@ class _Parts:
     ) -> None:
         data_dir, site = settings.data_dir, central.site
         self._central, self._clock = central, clock
-        self.users_file = UsersFile(site.users, self._replace_users)
+        self.metrics = Metrics(site)
+        central.listen(self.metrics.changed)
+        central.listen_to_commits(self.metrics.committed)
+        self._settings, self._reader = settings, LedgerReader(ledger.path)
+        self.users_file = UsersFile(site.users, self._replace_users, report_undone=self._report_undone)
         self.chargers_file = ChargersFile(site.chargers, self._replace_chargers)
         self._users_watcher = TableWatcher(data_dir / "users1.csv", self.users_file.accept)
         self._chargers_watcher = TableWatcher(data_dir / "chargers.csv", self.chargers_file.accept)
@@ -104,16 +136,31 @@ class _Parts:
             chargers_file=self.chargers_file,
             last_publish_error=lambda: self.publisher.last_error,
         )
-        self.publisher = Publisher(central, data_dir, clock, status=status.status, users_report=status.users_report)
+        self.publisher = Publisher(
+            central,
+            data_dir,
+            clock,
+            status=status.status,
+            users_report=status.users_report,
+            published=self.metrics.published,
+        )
         self._keys = KeyChecker()
         doorkeeper = Doorkeeper(site, self._keys, settings.charger_networks, settings.trusted_proxies)
-        self.gateway = Gateway(central, clock, _gateway_options(settings, site, tls), doorkeeper)
+        self._messages = MessageLog(MessageFiles(data_dir / "messages"), site, clock, is_on=settings.message_log)
+        central.listen(self._messages.watch)
+        self.events = EventFeed(central, clock)
+        options = replace(_gateway_options(settings, site, tls), traffic=self.metrics, messages=self._messages)
+        self.gateway = Gateway(central, clock, options, doorkeeper)
         calls = RemoteCalls(self.gateway)
+        self._operator_calls = OperatorCalls(calls, central, clock)
+        self._mender = Mender(calls, central, clock, lambda charge_point_id: leaks_of(site, charge_point_id))
         self._month_clock = MonthClock(central, clock)
         wanted = WantedConfiguration(settings.meter_interval_s, settings.charger_ping_interval_s)
         self._loops: dict[str, _Loop] = {
             "publisher": self.publisher,
-            "stopper": Stopper(central, calls, clock, escalation=settings.stop_escalation),
+            "stopper": Stopper(
+                central, calls, clock, escalation=settings.stop_escalation, attempted=self.metrics.stop_attempted
+            ),
             "month clock": self._month_clock,
             "users1.csv": self._users_watcher,
             "chargers.csv": self._chargers_watcher,
@@ -121,6 +168,8 @@ class _Parts:
             "boot asker": BootAsker(calls, self.gateway, clock),
             "admission": AdmissionWatch(central, self.gateway, calls),
             "housekeeping": Housekeeping(central, data_dir, clock, ledger.backup),
+            "message log": self._messages,
+            "events": self.events,
             "watchman": Watchman(central, data_dir, clock, self._table_states, is_pinging=settings.ping_interval_s > 0),
         }
         if tls is not None:
@@ -139,9 +188,49 @@ class _Parts:
         """Of the control API."""
         return [
             *ChargePointRoutes(self.charge_points).routes(),
+            *Commands(self.charge_points, self._operator_calls).routes(),
+            *self._charge_point_commands().routes(),
+            *Messages(self._central, self._messages).routes(),
+            *Events(self.events, self._clock).routes(),
             *Transactions(self._central, self._clock).routes(),
             *Adjustments(self._central, self._clock).routes(),
+            *Users(self._central, self._clock, self._settings.data_dir / "users1.csv", self.users_file).routes(),
+            *Authorization(self._central, self._clock).routes(),
+            *reading_routes(
+                self._reader, self._central, self._clock, self._settings, connections=self.gateway.connections
+            ),
         ]
+
+    def _charge_point_commands(self) -> ChargePointCommands:
+        return ChargePointCommands(
+            self._central,
+            self._clock,
+            self.charge_points,
+            self._operator_calls,
+            is_connected=self.gateway.is_connected,
+            mend=self._mender.mend,
+            disconnect=self._disconnect,
+        )
+
+    def _disconnect(self, charge_point_id: str) -> bool:
+        connection = self.gateway.connection(charge_point_id)
+        if connection is not None:
+            self.gateway.dismiss(connection)
+        return connection is not None
+
+    def monitoring(self, data_dir: Path) -> MonitoringPages:
+        """What /metrics and /healthz tell."""
+        report = MetricsReport(
+            self.metrics,
+            self._central,
+            self._clock,
+            data_dir,
+            self.publisher,
+            connections=lambda: len(self.gateway.connected()),
+            tables=self._table_states,
+        )
+        health = Health(data_dir, self.gateway, self._central, self.publisher, lambda: self._table_states()[0].error)
+        return MonitoringPages(report, health)
 
     async def before_listening(self) -> None:
         """What must be in force before the first charge point is answered."""
@@ -159,6 +248,11 @@ class _Parts:
 
     async def _replace_users(self, table: UserTable, _change: tuple[str, ...]) -> None:
         await self._central.handle(ReplaceUsers(self._clock.now(), table))
+
+    async def _report_undone(self, id_tags: tuple[IdTag, ...]) -> None:
+        for id_tag in id_tags[:_MOST_UNDONE]:
+            text = "a save of users1.csv undid an edit made through the server"
+            await self._central.handle(RecordUserEdit(self._clock.now(), text, id_tag, "users1.csv"))
 
     async def _replace_chargers(self, rows: tuple[ChargerRow, ...]) -> None:
         await self._central.handle(ReplaceChargers(self._clock.now(), rows))
@@ -239,8 +333,11 @@ async def _wired(
         loops = parts.start_loops(group)
         async with AsyncExitStack() as sockets:
             try:
-                api = ControlApi(token, parts.routes()).listening(settings.api_host, settings.api_port)
+                pages = parts.monitoring(settings.data_dir).pages()
+                control = ControlApi(token, parts.routes(), pages=pages, observe=parts.metrics.api_answered)
+                api = control.listening(settings.api_host, settings.api_port)
                 api_port = await _open(sockets, api, settings, "api")
+                sockets.callback(parts.events.close)  # streams end by themselves before the API does
                 await _open(sockets, parts.gateway.listening(), settings, *site_check.ocpp_listeners(settings))
             except StartError as error:
                 refusal = error  # an orderly end all the same: what a person edits after it counts

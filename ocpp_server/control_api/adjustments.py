@@ -1,8 +1,8 @@
 """Corrections of the books, by hand: kWh for a tag, with a reason."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -63,36 +63,42 @@ class Adjustments:
         body = msgspec.to_builtins(request.body)
         try:
             command = adjustment(body | {"by": body["by"] or request.by}, self._clock.now())
-        except ValueError as error:
-            raise Problem(422, str(error)) from error
+        except AdjustmentError as error:
+            raise Problem(422, str(error), field=error.field) from error
         reply = await self._central.handle(command)
         if isinstance(reply, Refused):
             raise Problem(409, reply.text)
         return Answer(BookedAdjustment(id_tag=command.id_tag, wh=command.wh))
 
 
-def adjustment(body: Any, at: datetime) -> Adjust:
+class AdjustmentError(ValueError):
+    """A correction that says too little, or too much; the text begins with the field."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(f"{field} {text}")
+        self.field = field
+
+
+def adjustment(body: Mapping[str, object], at: datetime) -> Adjust:
     """A correction from its parts: `id_tag`, `kwh` (number or text, negative to give back), `reason`, `by`.
 
-    Raises ValueError with what was expected.
+    Raises AdjustmentError with what was expected.
     """
-    if not isinstance(body, dict):
-        raise ValueError("expected an object with id_tag, kwh and reason")
     id_tag, reason, by = (_text(body, key) for key in ("id_tag", "reason", "by"))
     kwh = parse_number(body.get("kwh"))
     if not id_tag or len(id_tag) > _LONGEST_ID_TAG:
-        raise ValueError(f"id_tag is missing, or longer than {_LONGEST_ID_TAG} characters")
+        raise AdjustmentError("id_tag", f"is missing, or longer than {_LONGEST_ID_TAG} characters")
     if kwh is None or abs(kwh) > _LARGEST_ADJUSTMENT_KWH or to_wh(kwh, EnergyUnit.KWH) == 0:
-        raise ValueError(f"kwh {str(body.get('kwh'))[:40]!r} is not a number of kWh other than 0")
+        raise AdjustmentError("kwh", f"{str(body.get('kwh'))[:40]!r} is not a number of kWh other than 0")
     if not reason:
-        raise ValueError("reason is missing: it stays in the books")
+        raise AdjustmentError("reason", "is missing: it stays in the books")
     wh = to_wh(kwh, EnergyUnit.KWH)
     return Adjust(at, IdTag(id_tag), wh, reason[:_LONGEST_REASON], by[:LONGEST_NAME] or "operator")
 
 
-def _text(body: dict[str, Any], key: str) -> str:
-    """A text of the body, blank where it is missing. Raises ValueError for anything else."""
+def _text(body: Mapping[str, object], key: str) -> str:
+    """A text of the body, blank where it is missing. Raises AdjustmentError for anything else."""
     value = body.get(key) or ""
     if not isinstance(value, str) or value != plain(value):
-        raise ValueError(f"{key} is not text")
+        raise AdjustmentError(key, "is not text")
     return value.strip()

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the API, made of its routes and of the structs that they take and give."""
 
+import inspect
 import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -60,6 +61,7 @@ def _operation(route: Route, schemas: dict[int, Json], components: dict[str, Jso
     operation: Json = {
         "operationId": route.name,
         "summary": route.summary,
+        "description": inspect.getdoc(route.handle) or "",
         "tags": [route.tag],
         "parameters": [*_in_path(route), *_in_query(route, schemas, components), *_in_header(route)],
         "responses": _responses(route, schemas),
@@ -95,6 +97,8 @@ def _in_query(route: Route, schemas: dict[int, Json], components: dict[str, Json
 
 def _in_header(route: Route) -> list[Json]:
     """A person edits what it has seen: with its ETag (412 if it changed meanwhile)."""
+    if route.streams:
+        return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}}]
     if 412 not in route.problems:
         return []
     return [{"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}}]
@@ -104,9 +108,13 @@ def _responses(route: Route, schemas: dict[int, Json]) -> Json:
     good: Json = {"description": HTTPStatus(route.status).phrase}
     if route.gives is not None:
         good["content"] = {"application/json": {"schema": schemas[id(route.gives)]}}
+    if route.streams:
+        good["content"] = {route.streams: {"schema": {"type": "string"}}}
     statuses = {*_ALWAYS, *route.problems}
     if route.takes is not None:
-        statuses |= {400, 413, 422}
+        statuses |= {400, 422}
+    if route.method != "GET":
+        statuses |= {413, 415}
     if route.query is not None:
         statuses.add(422)
     if "{" in route.path:

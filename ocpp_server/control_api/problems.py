@@ -1,8 +1,6 @@
-"""What every route of the control API shares: problems (RFC 9457), JSON bodies, plain text."""
+"""What every route of the control API shares: problems (RFC 9457), who asks, plain text."""
 
-import json
 from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 
@@ -25,17 +23,6 @@ def problem_response(status: int, detail: str, **members: str) -> web.Response:
     """RFC 9457."""
     body = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail, **members}
     return web.json_response(body, status=status, content_type="application/problem+json")
-
-
-async def json_of(request: web.Request, *, if_blank: object = None) -> Any:
-    """The body as JSON. Raises Problem; a blank body is none, unless there is something to take for it."""
-    content = await request.read()
-    if if_blank is not None and not content.strip():
-        return if_blank
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):  # also bytes of no known encoding, and numbers of 5000 digits
-        raise Problem(400, "the body must be JSON") from None
 
 
 def asker_of(request: web.Request) -> str:

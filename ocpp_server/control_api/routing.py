@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from ocpp_server.control_api.problems import Problem, asker_of
+from ocpp_server.control_api.streaming import stream
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -37,6 +38,7 @@ class Request:
     by: str = "operator"
     """Who asks, as it says itself: for the books."""
     if_match: str = ""
+    last_event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,15 @@ class Route:
     query: Any = None
     problems: tuple[int, ...] = ()
     """Statuses beside those that every such route may give."""
+    streams: str = ""
+    """The content type of an answer without end; its body is an async generator of bytes."""
 
     @property
     def name(self) -> str:
         """Unique among the routes: `operationId`."""
         return self.handle.__name__.strip("_")
 
-    async def serve(self, request: web.Request) -> web.Response:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Read the request, have it handled, write the answer. Raises Problem."""
         answer = await self.handle(
             Request(
@@ -79,8 +83,11 @@ class Route:
                 query=None if self.query is None else read_query(request.query, self.query),
                 by=asker_of(request),
                 if_match=request.headers.get("If-Match", ""),
+                last_event_id=request.headers.get("Last-Event-ID", ""),
             )
         )
+        if self.streams:
+            return await stream(request, answer.body, self.streams)
         if self.gives is None:
             return web.Response(status=self.status, headers=answer.headers)
         body = _ENCODER.encode(answer.body)

@@ -143,7 +143,7 @@ def ask_api(server: ServerProcess, token: str) -> int:
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.api_port}/api/v1/adjustments?token={CANARY_SECRET}",
         data=json.dumps({"id_tag": KNOWN, "kwh": 1, "reason": "test"}).encode(),
-        headers={"Authorization": f"Bearer {token}"},
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     try:
         with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
