@@ -1,16 +1,15 @@
 """The command line: `python -m ocpp_server serve | check | verify | adjust | …`. Every subcommand is one function.
 
+What it takes is in `command_line`; what it imports, it imports when it is asked for.
 Exit code 2: the settings or the machine are not as they must be, with one sentence per problem.
 """
 
 import argparse
-import re
 import sys
-from collections.abc import Callable
 
+from ocpp_server import command_line
+from ocpp_server.command_line import Subcommand
 from ocpp_server.settings import ENV_FILE, Settings, SettingsError, load_settings
-
-Subcommand = Callable[[Settings, argparse.Namespace], int]
 
 
 def serve(settings: Settings, _arguments: argparse.Namespace) -> int:
@@ -70,67 +69,98 @@ def chargers(settings: Settings, arguments: argparse.Namespace) -> int:
     return charge_point_admin.chargers(settings, arguments)
 
 
+def users(settings: Settings, arguments: argparse.Namespace) -> int:
+    """list, add, change, block, remove, import or export users; the server may run or not"""
+    from ocpp_server import user_admin
+
+    return user_admin.users(settings, arguments)
+
+
+def explain(settings: Settings, arguments: argparse.Namespace) -> int:
+    """say why a session went as it did, or how a card stands; the server may run or not"""
+    from ocpp_server import explain as explaining
+
+    return explaining.explain(settings, arguments)
+
+
+def status(settings: Settings, arguments: argparse.Namespace) -> int:
+    """say whether the server runs and is well, who charges, and what it is worried about"""
+    from ocpp_server import operating
+
+    return operating.status(settings, arguments)
+
+
+def stop(settings: Settings, arguments: argparse.Namespace) -> int:
+    """have a session stopped by the running server"""
+    from ocpp_server import operating
+
+    return operating.stop(settings, arguments)
+
+
+def command(settings: Settings, arguments: argparse.Namespace) -> int:
+    """send any call of OCPP 1.6 to a connected charge point and print its answer"""
+    from ocpp_server import operating
+
+    return operating.command(settings, arguments)
+
+
+def report(settings: Settings, arguments: argparse.Namespace) -> int:
+    """who used how much in a month: as a table, for a spreadsheet or for a program"""
+    from ocpp_server import report_command
+
+    return report_command.report(settings, arguments)
+
+
+def backup(settings: Settings, arguments: argparse.Namespace) -> int:
+    """write ledger, users and archive into one file; the server may run or not"""
+    from ocpp_server import backup_command
+
+    return backup_command.backup(settings, arguments)
+
+
+def restore(settings: Settings, arguments: argparse.Namespace) -> int:
+    """go back to a backup, while no server runs; what was there is kept"""
+    from ocpp_server import backup_command
+
+    return backup_command.restore(settings, arguments)
+
+
+def token(settings: Settings, arguments: argparse.Namespace) -> int:
+    """where the secret of the control API is; show it, or make a new one"""
+    from ocpp_server import backup_command
+
+    return backup_command.token(settings, arguments)
+
+
 SUBCOMMANDS: dict[str, Subcommand] = {
-    "serve": serve,
-    "check": check,
-    "verify": verify,
-    "adjust": adjust,
-    "chargers": chargers,
-    "prepare": prepare,
-    "dashboard": dashboard,
+    "serve": Subcommand(serve),
+    "check": Subcommand(check),
+    "verify": Subcommand(verify),
+    "adjust": Subcommand(adjust, command_line.adjust_arguments),
+    "chargers": Subcommand(chargers, command_line.chargers_arguments),
+    "users": Subcommand(users, command_line.users_arguments),
+    "explain": Subcommand(explain, command_line.explain_arguments),
+    "status": Subcommand(status, command_line.status_arguments),
+    "stop": Subcommand(stop, command_line.stop_arguments),
+    "command": Subcommand(command, command_line.command_arguments),
+    "report": Subcommand(report, command_line.report_arguments),
+    "backup": Subcommand(backup, command_line.backup_arguments),
+    "restore": Subcommand(restore, command_line.restore_arguments),
+    "token": Subcommand(token, command_line.token_arguments),
+    "prepare": Subcommand(prepare),
+    "dashboard": Subcommand(dashboard),
 }
 
 
 def main() -> int:
     """Reads the settings and runs the subcommand that was asked for; gives the exit code."""
-    arguments = _parser().parse_args(_with_decimal_points(sys.argv[1:]))
+    arguments = command_line.parse(SUBCOMMANDS, sys.argv[1:])
     try:
         settings = load_settings(ENV_FILE)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    return SUBCOMMANDS[arguments.subcommand](settings, arguments)
-
-
-def _with_decimal_points(arguments: list[str]) -> list[str]:
-    """`-1,25` as `-1.25`: argparse would take it for an option."""
-    return [text.replace(",", ".") if re.fullmatch(r"-\d*,\d+", text) else text for text in arguments]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ocpp_server")
-    subparsers = parser.add_subparsers(dest="subcommand", required=True)
-    parsers = {name: subparsers.add_parser(name, help=act.__doc__) for name, act in SUBCOMMANDS.items()}
-    adjusting = parsers["adjust"]
-    adjusting.add_argument("id_tag", metavar="TAG", help="the card, as in users1.csv")
-    adjusting.add_argument("kwh", metavar="KWH", help="kWh to add to what was used; negative gives back")
-    adjusting.add_argument("--reason", required=True, help="why; it stays in the books")
-    adjusting.add_argument("--by", default="command line", help="who")
-    _add_deeds(parsers["chargers"])
-    return parser
-
-
-def _add_deeds(parser: argparse.ArgumentParser) -> None:
-    """What can be done with charge points."""
-    deeds = parser.add_subparsers(dest="deed", required=True)
-    listing = deeds.add_parser("list", help="all of them, first those that wait for approval")
-    listing.add_argument("--json", action="store_true", help="for programs")
-    approving = deeds.add_parser("approve", help="let one in")
-    approving.add_argument(
-        "--min-profile",
-        type=int,
-        choices=range(4),
-        help="least OCPP security profile: 0 none, 1 key, 2 TLS, 3 certificate",
-    )
-    locking = deeds.add_parser("lock", help="shut one out")
-    forgetting = deeds.add_parser("forget", help="let go of one and its key; its bookings stay")
-    giving = deeds.add_parser("set-password", help="give one a key (AuthorizationKey), which is printed once")
-    how = giving.add_mutually_exclusive_group()
-    how.add_argument("--stdin", action="store_true", help="read the key from standard input instead of making one")
-    how.add_argument("--remove", action="store_true", help="take the key away")
-    giving.add_argument("--send", action="store_true", help="send it to the charge point, which must be connected")
-    for one in (approving, locking, forgetting, giving):
-        one.add_argument("charge_point_id", metavar="ID", help="as in its address; case counts")
+    return SUBCOMMANDS[arguments.subcommand].act(settings, arguments)
 
 
 if __name__ == "__main__":

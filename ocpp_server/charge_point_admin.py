@@ -6,7 +6,6 @@ import getpass
 import json
 import logging
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -20,13 +19,13 @@ from ocpp_server.control_api.problems import Problem
 from ocpp_server.core.charge_point_id import check_id
 from ocpp_server.core.commands import ReplaceChargers
 from ocpp_server.core.users import ChargerRow
-from ocpp_server.event_log import printable
 from ocpp_server.first_start import command
 from ocpp_server.ledger_or_server import ERRORS, Request, ask
 from ocpp_server.settings import Settings
 from ocpp_server.start import clock_of
 from ocpp_server.storage.chargers_csv import FILE
 from ocpp_server.storage.chargers_file import ChargersFile
+from ocpp_server.terminal import table
 
 Json: TypeAlias = dict[str, Any]
 _ASKER = "command line"
@@ -148,10 +147,7 @@ def _print_list(charge_points: list[Json], *, is_json: bool) -> None:
     if not charge_points:
         print("no charge point was here yet")
         return
-    rows = [_HEADER, *(_row(one) for one in charge_points)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(table(_HEADER, map(_row, charge_points)))
     waiting = [one["id"] for one in charge_points if one["admission"] == "pending"]
     if waiting:
         print(f"\n{len(waiting)} waiting for approval. To let one in:")
@@ -159,23 +155,14 @@ def _print_list(charge_points: list[Json], *, is_json: bool) -> None:
 
 
 def _row(one: Json) -> tuple[str, ...]:
-    return tuple(
-        _cells(
-            (
-                one["id"],
-                one["admission"],
-                "yes" if one["connected"] else "no",
-                one["security_profile"],
-                one["min_security_profile"],
-                "yes" if one["has_key"] else "no",
-                one["address"],
-                f"{one['vendor']} {one['model']}".strip(),
-                (one["last_seen"] or "never").replace("T", " "),
-            )
-        )
+    return (
+        one["id"],
+        one["admission"],
+        "yes" if one["connected"] else "no",
+        str(one["security_profile"]),
+        str(one["min_security_profile"]),
+        "yes" if one["has_key"] else "no",
+        one["address"],
+        f"{one['vendor']} {one['model']}".strip(),
+        (one["last_seen"] or "never").replace("T", " "),
     )
-
-
-def _cells(values: Iterable[object]) -> Iterable[str]:
-    """What charge points say of themselves cannot steer the terminal."""
-    return (printable(str(value)) or "-" for value in values)

@@ -27,6 +27,7 @@ from ocpp_server.storage.documents import energy_usage
 from ocpp_server.storage.errors import LedgerInUseError, StorageError
 from ocpp_server.storage.imported_files import USAGE
 from ocpp_server.storage.ledger import Ledger
+from ocpp_server.storage.ledger_file import is_in_use
 
 Json: TypeAlias = dict[str, Any]
 Act: TypeAlias = Callable[[CentralSystem], Awaitable[Json]]
@@ -37,6 +38,8 @@ _TIMEOUT_S = 10.0
 _PATIENCE_S = 5.0
 _AGAIN_AFTER_S = 0.1
 _ASKER = "command line"
+_PROBLEM = frozenset({"type", "title", "status", "detail", "instance"})
+"""What every problem document has (RFC 9457); the rest is about this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Request:
     path: str
     body: Json | None = None
     timeout_s: float = _TIMEOUT_S
+    is_answer: tuple[int, ...] = ()
+    """Statuses from 400 on that come with an answer, no problem."""
 
 
 async def ask(settings: Settings, clock: Clock, request: Request, act: Act) -> Json:
@@ -67,12 +72,27 @@ async def ask(settings: Settings, clock: Clock, request: Request, act: Act) -> J
             return await _from_server(settings, request)
         except (aiohttp.ClientConnectorError, FileNotFoundError) as error:
             if time.monotonic() > give_up:
-                host, port = variable_name("api_host"), variable_name("api_port")
-                raise StartError(
-                    f"a server has the folder {settings.data_dir} and does not answer ({error}): "
-                    f"use the {host} and {port} that it runs with"
-                ) from error
+                raise _not_answering(settings, error) from error
             await asyncio.sleep(_AGAIN_AFTER_S)
+
+
+async def ask_server(settings: Settings, request: Request) -> Json:
+    """Ask the running server for what only it can do. Raises StartError if none runs, else as `ask`."""
+    _check_folder(settings)
+    if not is_in_use(settings.data_dir / "ledger.lock"):
+        raise StartError(f"no server runs on the data folder {settings.data_dir}: start it first")
+    try:
+        return await _from_server(settings, request)
+    except (aiohttp.ClientConnectorError, FileNotFoundError) as error:
+        raise _not_answering(settings, error) from error
+
+
+def _not_answering(settings: Settings, error: OSError) -> StartError:
+    host, port = variable_name("api_host"), variable_name("api_port")
+    return StartError(
+        f"a server has the folder {settings.data_dir} and does not answer ({error}): "
+        f"use the {host} and {port} that it runs with"
+    )
 
 
 def _check_folder(settings: Settings) -> None:
@@ -94,7 +114,8 @@ async def _from_server(settings: Settings, request: Request) -> Json:
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
             session.request(request.method, url, json=request.body, headers=headers) as answer,
         ):
-            return _document(answer.status, await answer.text())
+            status = 200 if answer.status in request.is_answer else answer.status
+            return _document(status, await answer.text())
     except TimeoutError as error:
         text = f"the server did not answer within {request.timeout_s:g} s; see whether it was done before trying again"
         raise TimeoutError(text) from error
@@ -109,8 +130,7 @@ def _document(status: int, text: str) -> Json:
     if not isinstance(document, dict):
         raise Problem(status, f"the server answered {status} and no JSON: is it evquota that listens there?")
     if status >= 400:
-        password = document.get("password")
-        members = {"password": password} if isinstance(password, str) else {}
+        members = {name: told for name, told in document.items() if isinstance(told, str) and name not in _PROBLEM}
         raise Problem(status, str(document.get("detail", "")) or f"the server answered {status}", **members)
     return document
 
