@@ -149,8 +149,10 @@ async def poison(site: HostileSite, action: str, cases: list[Case]) -> None:
     charge_point_id = f"POISON-{action}"
     charge_point = PoisonedChargePoint(site, await site.hostile(charge_point_id), charge_point_id)
     attempt = {"StartTransaction": a_start, "StopTransaction": a_stop}.get(action, a_message)
-    for case in cases:
+    for number, case in enumerate(cases):
         await attempt(charge_point, action, case)
+        if number % 100 == 0:
+            await site.honest_heartbeat()
     await site.running.published()
     site.check_files()
     assert site.running.problems() == []
