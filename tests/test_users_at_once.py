@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "crash"))
 
 from server_process import LIMIT_S, PROJECT, environment, free_ports, make_site
 
-from ocpp_server import app
+from ocpp_server import app, parts
 from ocpp_server.control_api.token import read_token
 from ocpp_server.control_api.users import FILE_PATH, PATH
 from ocpp_server.core.records import NoteKind
@@ -79,8 +79,8 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     """With editors that come to rest sooner than in life."""
-    monkeypatch.setattr(app, "UsersFile", functools.partial(UsersFile, settle_s=0.05))
-    monkeypatch.setattr(app, "TableWatcher", functools.partial(app.TableWatcher, settle_s=0.05))
+    monkeypatch.setattr(parts, "UsersFile", functools.partial(UsersFile, settle_s=0.05))
+    monkeypatch.setattr(parts, "TableWatcher", functools.partial(parts.TableWatcher, settle_s=0.05))
     data_dir = make_site(tmp_path / "data", USERS)
     ocpp_port, api_port = free_ports(2)
     settings = Settings(

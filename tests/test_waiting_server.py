@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from ocpp_server import app, start
 from ocpp_server.settings import Settings
@@ -38,8 +38,8 @@ async def handshake(port: int) -> int:
                     return 101
             except InvalidStatus as refusal:
                 return refusal.response.status_code
-            except OSError:
-                await asyncio.sleep(0.02)  # nobody listens yet
+            except (OSError, InvalidMessage):
+                await asyncio.sleep(0.02)  # nobody listens yet, or whoever refused us just now ends
 
 
 async def until_let_in(port: int) -> None:

@@ -16,7 +16,7 @@ from central_system_under_test import USERS, CentralSystemUnderTest, SystemFacto
 from running_site import MORNING, RunningSite
 from stepped_clock import RestfulLoop, SteppedClock
 
-from ocpp_server import app
+from ocpp_server import parts
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], RestfulLoop]]:
@@ -27,7 +27,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], RestfulLoop]]:
 @pytest.fixture(autouse=True)
 def quick_editor(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watcher of users1.csv waits 20 ms instead of a second until an editor has come to rest."""
-    monkeypatch.setattr(app, "TableWatcher", functools.partial(app.TableWatcher, settle_s=0.02))
+    monkeypatch.setattr(parts, "TableWatcher", functools.partial(parts.TableWatcher, settle_s=0.02))
 
 
 @pytest.fixture

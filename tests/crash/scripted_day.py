@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ocpp_server import app
+from ocpp_server import parts
 from ocpp_server.app import RunningServer, running
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.token import read_token
@@ -223,7 +223,7 @@ class Day:
 @functools.cache
 def _make_quick() -> None:
     """Tables come to rest at once here: what is tried is the reload, not the patience before it."""
-    app.TableWatcher = functools.partial(TableWatcher, settle_s=0.02, poll_s=0.05)  # type: ignore[misc,assignment]
+    parts.TableWatcher = functools.partial(TableWatcher, settle_s=0.02, poll_s=0.05)  # type: ignore[misc,assignment]
 
 
 def edit_by_hand(data_dir: Path) -> None:

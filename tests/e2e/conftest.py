@@ -11,7 +11,7 @@ import pytest
 from running_site import MORNING, RunningSite, SiteFactory, people
 from stepped_clock import RestfulLoop, SteppedClock
 
-from ocpp_server import app
+from ocpp_server import parts
 from ocpp_server.clock import Clock
 from simulator import SimulatorClock
 
@@ -24,7 +24,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], RestfulLoop]]:
 @pytest.fixture(autouse=True)
 def quick_editor(monkeypatch: pytest.MonkeyPatch) -> None:
     """The watcher of users1.csv waits 50 ms instead of a second until an editor has come to rest."""
-    monkeypatch.setattr(app, "TableWatcher", functools.partial(app.TableWatcher, settle_s=0.05))
+    monkeypatch.setattr(parts, "TableWatcher", functools.partial(parts.TableWatcher, settle_s=0.05))
 
 
 @pytest.fixture
