@@ -1,4 +1,4 @@
-"""The commands `chargers list | approve | lock | forget | set-password`. They print, and give an exit code."""
+"""The commands `chargers list | edit | approve | lock | forget | set-password`. They print, and give an exit code."""
 
 import argparse
 import asyncio
@@ -25,12 +25,19 @@ from ocpp_server.settings import Settings
 from ocpp_server.start import clock_of
 from ocpp_server.storage.chargers_csv import FILE
 from ocpp_server.storage.chargers_file import ChargersFile
+from ocpp_server.storage.csv_text import parse_decimal
 from ocpp_server.terminal import table
 
 Json: TypeAlias = dict[str, Any]
 _ASKER = "command line"
 _SENDING_TAKES_S = 30.0
-_DONE = {"approve": "is approved", "lock": "is locked", "forget": "is forgotten", "password": ""}
+_DONE = {
+    "edit": "has these settings",
+    "approve": "is approved",
+    "lock": "is locked",
+    "forget": "is forgotten",
+    "password": "",
+}
 _HEADER = ("ID", "ADMISSION", "CONNECTED", "PROFILE", "LEAST", "KEY", "ADDRESS", "VENDOR AND MODEL", "LAST SEEN")
 
 
@@ -74,12 +81,15 @@ def _do(settings: Settings, clock: Clock, arguments: argparse.Namespace) -> None
         return await perform(await _charge_points(settings, clock, central), deed, charge_point_id, body, _ASKER)
 
     timeout_s = 2 * settings.call_timeout_s + _SENDING_TAKES_S  # a call may have to wait for another one
-    path = f"{PATH}/{quote(charge_point_id, safe='')}/{deed}"
-    answer = asyncio.run(ask(settings, clock, Request("POST", path, body, timeout_s), act))
+    path = f"{PATH}/{quote(charge_point_id, safe='')}"
+    method, path = ("PATCH", path) if deed == "edit" else ("POST", f"{path}/{deed}")
+    answer = asyncio.run(ask(settings, clock, Request(method, path, body, timeout_s), act))
     _print_answer(charge_point_id, deed, answer)
 
 
 def _body(arguments: argparse.Namespace) -> Json:
+    if arguments.deed == "edit":
+        return _changes(arguments)
     if arguments.deed == "approve" and arguments.min_profile is not None:
         return {"min_profile": arguments.min_profile}
     if arguments.deed != "set-password":
@@ -89,6 +99,22 @@ def _body(arguments: argparse.Namespace) -> Json:
     body: Json = {name: True for name in ("remove", "send") if getattr(arguments, name)}
     if arguments.stdin:
         body["password"] = _read_password()
+    return body
+
+
+def _changes(arguments: argparse.Namespace) -> Json:
+    """The columns that were named; a blank one is emptied."""
+    names = ("name", "brand", "energy_unit", "access", "note")
+    body: Json = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    switches = {name: getattr(arguments, name) for name in ("ping", "configure")}
+    body |= {name: word == "on" for name, word in switches.items() if word is not None}
+    if arguments.max_kw is not None:
+        power = parse_decimal(arguments.max_kw)
+        if power is None and arguments.max_kw:
+            raise ValueError(f"{arguments.max_kw} is no number of kW")
+        body["max_kw"] = None if power is None else float(power)
+    if not body:
+        raise ValueError("say what changes, such as --name")
     return body
 
 

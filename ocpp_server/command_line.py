@@ -55,6 +55,14 @@ def chargers_arguments(parser: argparse.ArgumentParser) -> None:
     deeds = parser.add_subparsers(dest="deed", required=True)
     listing = deeds.add_parser("list", help="all of them, first those that wait for approval")
     listing.add_argument("--json", action="store_true", help="for programs")
+    editing = deeds.add_parser("edit", help="change its row of chargers.csv")
+    for name in ("name", "brand", "note"):
+        editing.add_argument(f"--{name}", metavar="TEXT", help=f"column {name}; '' empties it")
+    editing.add_argument("--energy-unit", metavar="UNIT", help="Wh or kWh; '' for what its brand has")
+    editing.add_argument("--max-kw", metavar="KW", help="the most of one connector; '' for what its brand has")
+    editing.add_argument("--access", metavar="WORD", help="quota, free or closed")
+    editing.add_argument("--ping", choices=("on", "off"), help="whether the server pings its connection")
+    editing.add_argument("--configure", choices=("on", "off"), help="whether it may be configured at boot")
     approving = deeds.add_parser("approve", help="let one in")
     approving.add_argument(
         "--min-profile",
@@ -69,7 +77,7 @@ def chargers_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--stdin", action="store_true", help="read the key from standard input instead of making one")
     how.add_argument("--remove", action="store_true", help="take the key away")
     giving.add_argument("--send", action="store_true", help="send it to the charge point, which must be connected")
-    for one in (approving, locking, forgetting, giving):
+    for one in (editing, approving, locking, forgetting, giving):
         one.add_argument("charge_point_id", metavar="ID", help="as in its address; case counts")
 
 

@@ -20,6 +20,7 @@ _TAGS = {
     NoteKind.OVERSHOOT: "QUOTA",
     NoteKind.ADJUSTED: "QUOTA",
     NoteKind.USER: "QUOTA",
+    NoteKind.CHARGE_POINT: "STATUS",
     NoteKind.CALL: "STATUS",
     NoteKind.MONTH: "QUOTA",
     NoteKind.ODDITY: "METER",

@@ -161,6 +161,13 @@ async def test_one_is_told_with_all_that_matters_and_no_hash(api: Api) -> None:
     assert one == {
         "id": "A/B",
         "name": "",
+        "brand": "",
+        "energy_unit": None,
+        "max_kw": None,
+        "access": "quota",
+        "ping": True,
+        "configure": True,
+        "note": "",
         "admission": "approved",
         "connected": True,
         "security_profile": 0,

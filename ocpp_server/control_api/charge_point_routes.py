@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from ocpp_server.control_api.charge_point_edits import ChargePointChanges
 from ocpp_server.control_api.charge_points import ChargePoints, Json
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.control_api.routing import Answer, Request, Route, unfit
@@ -22,6 +23,17 @@ class ChargePointDocument(msgspec.Struct, kw_only=True):
 
     id: str
     name: str
+    brand: str
+    """As chargers.csv says; blank: recognised from what it says of itself."""
+    energy_unit: str | None
+    """Wh or kWh; null: the brand profile's."""
+    max_kw: float | None
+    """Null: the brand profile's, else the setting's."""
+    access: str
+    """quota, free or closed."""
+    ping: bool
+    configure: bool
+    note: str
     admission: str
     """approved, pending or locked."""
     connected: bool
@@ -82,7 +94,13 @@ class Password(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     send: bool | None = None
 
 
-_BODIES: Final[dict[str, Any]] = {"approve": Approval, "lock": Nothing, "forget": Nothing, "password": Password}
+_BODIES: Final[dict[str, Any]] = {
+    "edit": ChargePointChanges,
+    "approve": Approval,
+    "lock": Nothing,
+    "forget": Nothing,
+    "password": Password,
+}
 
 
 class ChargePointRoutes:
@@ -99,17 +117,28 @@ class ChargePointRoutes:
             Route(
                 "GET", one, self.get_charge_point, _TAG, "One charge point", gives=ChargePointDocument, problems=(422,)
             ),
+            Route(
+                "PATCH", one, self.edit_charge_point, _TAG, "Change a charge point's row of chargers.csv",
+                takes=ChargePointChanges, gives=Decided, problems=(409, 412),
+            ),
             _deed("approve", self.approve_charge_point, "Let a charge point in", Decided),
             _deed("lock", self.lock_charge_point, "Shut a charge point out", Decided),
             _deed("forget", self.forget_charge_point, "Let go of a charge point and its key", Forgotten),
             _deed("password", self.set_password, "Give a charge point a key, or take it away", PasswordSet, 504),
-        ]
+        ]  # fmt: skip
 
     async def list_charge_points(self, _request: Request) -> Answer:
         return Answer(await self._charge_points.all())
 
     async def get_charge_point(self, request: Request) -> Answer:
-        return Answer(await self._charge_points.one(request.path["id"]))
+        """The ETag is that of chargers.csv."""
+        etag = await self._charge_points.version()
+        return Answer(await self._charge_points.one(request.path["id"]), {"ETag": etag})
+
+    async def edit_charge_point(self, request: Request) -> Answer:
+        """200: it is in force. All rows of the charge point are changed."""
+        body, etag = await self._charge_points.edit(request.path["id"], request.by, request.body, request.if_match)
+        return Answer(body, {"ETag": etag})
 
     async def approve_charge_point(self, request: Request) -> Answer:
         return await self._do("approve", request)
@@ -154,6 +183,8 @@ async def perform(charge_points: ChargePoints, deed: str, charge_point_id: str, 
 async def carry_out(charge_points: ChargePoints, deed: str, charge_point_id: str, body: Any, by: str) -> Json:
     """`body` is the struct of the deed. Raises Problem."""
     match deed:
+        case "edit":
+            return (await charge_points.edit(charge_point_id, by, body))[0]
         case "approve":
             return await charge_points.approve(charge_point_id, by, body.min_profile)
         case "lock":

@@ -1,4 +1,4 @@
-"""What an administrator does with charge points: look, approve, lock, forget, give a key. No HTTP.
+"""What an administrator does with charge points: look, edit, approve, lock, forget, give a key. No HTTP.
 
 The routes of the control API and, while no server runs, the command line ask for the same deeds here. Each answers with
 a document and remarks for a person; what is not done is a Problem. A key never reaches a log, a note or a file.
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from ocpp_server.authorization_key import canonical, check_strength, hash_key, make_key
 from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.clock import Clock
+from ocpp_server.control_api.charge_point_edits import ChargePointChanges, ChargePointEditor, columns_of
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.admission import admission_of, required_profile
@@ -48,6 +49,7 @@ class ChargePoints:
         self._clock = clock
         self._chargers_path = chargers_path
         self._chargers_file = chargers_file
+        self._editor = ChargePointEditor(central, clock, chargers_path, chargers_file)
         self._is_connected = is_connected
         self._change_configuration = change_configuration
         self._sending: set[asyncio.Task[str]] = set()
@@ -63,6 +65,18 @@ class ChargePoints:
         """Raises Problem 404."""
         self._check_known(charge_point_id)
         return self._document(charge_point_id)
+
+    async def version(self) -> str:
+        """The ETag of chargers.csv."""
+        return await self._editor.etag()
+
+    async def edit(
+        self, charge_point_id: str, by: str, changes: ChargePointChanges, if_match: str = ""
+    ) -> tuple[Json, str]:
+        """Change its row in chargers.csv; with the file's new ETag. Raises Problem: 404, 409, 412, 422 or 503."""
+        self._check_known(charge_point_id)
+        remarks, etag = await self._editor.edit(charge_point_id, by, changes, if_match)
+        return self._answer(charge_point_id, remarks), etag
 
     async def approve(self, charge_point_id: str, by: str, min_profile: int | None = None) -> Json:
         """Let it in, also if it was never here; for people a row in chargers.csv says so."""
@@ -208,10 +222,9 @@ class ChargePoints:
     def _document(self, charge_point_id: str) -> Json:
         """One charge point for people and programs; times in ISO 8601 UTC. Never a hash."""
         site, known = self._site, self._site.charge_points.get(charge_point_id)
-        row = site.chargers.get(charge_point_id)
         return {
             "id": charge_point_id,
-            "name": row.name if row is not None else "",
+            **columns_of(site.chargers.get(charge_point_id)),
             "admission": admission_of(site, charge_point_id) or Admission.APPROVED,
             "connected": self._is_connected(charge_point_id),
             "security_profile": known.security_profile if known is not None else 0,

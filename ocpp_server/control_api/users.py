@@ -11,6 +11,7 @@ from typing import Final
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
+from ocpp_server.control_api.preconditions import check_match
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.control_api.routing import Answer, Request, Route
 from ocpp_server.control_api.user_documents import (
@@ -62,8 +63,7 @@ class _Edit:
         self._make = make
 
     def __call__(self, content: bytes) -> bytes | None:
-        if not _is_match(self._if_match, content):
-            raise Problem(412, f"{FILE} was changed since you looked: look again, then decide")
+        check_match(self._if_match, content, FILE)
         self.before = rows_of(content)
         spelling = spelling_of(self.id_tag, self.before)
         changed = self._make(content, self.before, spelling)
@@ -230,12 +230,6 @@ def _known(spelling: str | None, id_tag: str) -> str:
     if spelling is None:
         raise Problem(404, f"there is no user {id_tag}")
     return spelling
-
-
-def _is_match(if_match: str, content: bytes) -> bool:
-    """RFC 9110 §13.1.1. Blank: nobody asked."""
-    wanted = {one.strip().removeprefix("W/") for one in if_match.split(",") if one.strip()}
-    return not wanted or "*" in wanted or etag_of(content) in wanted
 
 
 def _problem(error: UsersFileError | OSError) -> Problem:

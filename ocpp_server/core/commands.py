@@ -231,6 +231,17 @@ class RecordUserEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordChargePointEdit:
+    """A person edited the row of a charge point in chargers.csv through the server, and it is in force."""
+
+    charge_point_id: str
+    at: datetime
+    text: str
+    by: str
+    figures: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceChargers:
     """A new chargers.csv is in force."""
 
@@ -364,6 +375,7 @@ Command: TypeAlias = (
     | RecordConfiguration
     | ReplaceUsers
     | RecordUserEdit
+    | RecordChargePointEdit
     | RecordCall
     | ReplaceChargers
     | OrderStops

@@ -92,6 +92,12 @@ def decide(site: Site, command: cmd.Command) -> Decision:
             draft = Draft(site, at)
             draft.note(NoteKind.USER, text, id_tag=id_tag, figures={"by": by, **dict(figures)})
             return draft.decide(cmd.Done())
+        case cmd.RecordChargePointEdit(charge_point_id, at, text, by, figures):
+            draft = Draft(site, at)
+            draft.note(
+                NoteKind.CHARGE_POINT, text, charge_point_id=charge_point_id, figures={"by": by, **dict(figures)}
+            )
+            return draft.decide(cmd.Done())
         case cmd.ReplaceChargers(_, rows):
             return Decision(cmd.Done(), (ch.PutChargers(rows),))
         case cmd.OpenMonth():

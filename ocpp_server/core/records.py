@@ -252,6 +252,7 @@ class NoteKind(StrEnum):
     WARNING = "quota nearly used up"
     ADJUSTED = "adjusted"
     USER = "user edited"
+    CHARGE_POINT = "charge point edited"
     CALL = "call by hand"
     MONTH = "month"
     MESSAGE = "message"

@@ -5,13 +5,105 @@ administrator's. What it means is read by `chargers_csv`; a file that it cannot 
 """
 
 from collections.abc import Mapping
+from typing import Final
 
-from ocpp_server.core.users import ChargerRow
+from ocpp_server.core.users import Access, ChargerRow
 from ocpp_server.storage.chargers_csv import COLUMNS, FILE, REQUIRED, ChargersFileError, parse_chargers
-from ocpp_server.storage.csv_edit import encoded, records, with_lines_at_the_end, written
-from ocpp_server.storage.csv_text import TableFileError, layout_of, parse_boolean, read_table
+from ocpp_server.storage.csv_edit import (
+    RowEdits,
+    TableKind,
+    encoded,
+    records,
+    with_lines_at_the_end,
+    with_rows,
+    written,
+)
+from ocpp_server.storage.csv_text import (
+    RowProblem,
+    TableFileError,
+    fold,
+    layout_of,
+    parse_boolean,
+    parse_decimal,
+    read_table,
+)
 
 _WORDS = {True: "TRUE", False: "FALSE"}
+_KIND: Final = TableKind(FILE, COLUMNS, REQUIRED, "charger_id")
+_SWITCHES: Final = ("ping", "configure")
+
+
+class BadChargerError(ChargersFileError):
+    """What is wanted of a charge point would be a bad row. `column` says where."""
+
+    def __init__(self, problem: RowProblem) -> None:
+        super().__init__(f"{problem.column} {problem.text}".strip())
+        self.column = problem.column
+
+
+def cells_of_row(content: bytes, charge_point_id: str) -> dict[str, str]:
+    """The row as it is written, of several the first; empty if there is none. Raises ChargersFileError."""
+    if not content.strip():
+        return {}
+    try:
+        rows = _KIND.read(content).rows
+    except TableFileError as error:
+        raise ChargersFileError(str(error)) from error
+    return next((dict(row.cells) for row in rows if row.cells.get("charger_id") == charge_point_id), {})
+
+
+def with_cells(content: bytes, charge_point_id: str, cells: Mapping[str, str]) -> bytes | None:
+    """The file with these columns of a charge point changed, or a row for it added; None if it says so already.
+
+    A blank `content` begins the file. Raises BadChargerError for what would be a bad row, ChargersFileError if the
+    file cannot be edited safely.
+    """
+    if not cells_of_row(content, charge_point_id) and all(says_the_same("", c, "", text) for c, text in cells.items()):
+        return None
+    if not content.strip():
+        content = (",".join(COLUMNS) + "\n").encode()
+    try:
+        # with a decimal comma where semicolons part the cells: a spreadsheet of such a country reads 7.4 as a date
+        mark = "," if layout_of(content, FILE).delimiter == ";" else "."
+        wanted = {c: text.replace(".", mark) if c == "max_kw" else text for c, text in cells.items()}
+        after = with_rows(content, _KIND, RowEdits({charge_point_id: wanted}, (), says_the_same))
+    except TableFileError as error:
+        raise ChargersFileError(str(error)) from error
+    if after == content:
+        return None
+    for problem in _problems_of(after, charge_point_id):
+        if problem.severity == "error":
+            raise BadChargerError(problem)
+    return after
+
+
+def remarks_on(content: bytes, charge_point_id: str) -> list[str]:
+    """What is odd in a charge point's rows, in words. Raises ChargersFileError."""
+    return [str(problem) for problem in _problems_of(content, charge_point_id)] if content.strip() else []
+
+
+def says_the_same(_charge_point_id: str, column: str, one: str, other: str) -> bool:
+    """`yes` and a blank are the same to a switch, `Quota` and a blank to the access, 7.4 and 7,40 to a power."""
+    if one == other:
+        return True
+    if column in _SWITCHES:
+        return _switch(one) is not None and _switch(one) is _switch(other)
+    if column == "access":
+        return fold(one or Access.QUOTA) == fold(other or Access.QUOTA)
+    if column == "energy_unit":
+        return one.casefold() == other.casefold()
+    if column == "max_kw" and one and other:
+        return parse_decimal(one) is not None and parse_decimal(one) == parse_decimal(other)
+    return False
+
+
+def _switch(text: str) -> bool | None:
+    return {"": True, "on": True, "off": False}.get(fold(text), parse_boolean(text))
+
+
+def _problems_of(content: bytes, charge_point_id: str) -> list[RowProblem]:
+    lines = {row.line for row in _KIND.read(content).rows if row.cells.get("charger_id") == charge_point_id}
+    return [problem for problem in parse_chargers(content, {}).problems if problem.line in lines]
 
 
 def with_approval(content: bytes, charge_point_id: str, *, note: str) -> bytes | None:

@@ -13,6 +13,7 @@ from ocpp_server.storage.locked_edit import Edit, edit_file
 
 log = logging.getLogger(__name__)
 
+_OFFER_AGAIN_S = 0.1
 ReplaceChargers: TypeAlias = Callable[[tuple[ChargerRow, ...]], Awaitable[None]]
 """Takes the new rows; returns once they are in force."""
 
@@ -28,21 +29,32 @@ class ChargersFile:
         """Why the file as a whole cannot be used now."""
         self._replace_chargers = replace_chargers
         self._editing = asyncio.Lock()
+        self._edit_count = 0
 
     async def accept(self, content: bytes) -> float | None:
-        """Put the file's rows in force. A file that cannot be used is reported and changes nothing."""
+        """Put the file's rows in force; or give the seconds after which the file must be read and offered again.
+
+        A file that cannot be used is reported and changes nothing.
+        """
+        edits = self._edit_count
+        async with self._editing:
+            if self._edit_count != edits:  # what was read may be older than the edit
+                return _OFFER_AGAIN_S
+            await self._accept(content)
+            return None
+
+    async def _accept(self, content: bytes) -> None:
         try:
             parsed = await asyncio.to_thread(parse_chargers, content, self.table)
         except ChargersFileError as error:
             self.last_error, self.problems = str(error), ()
             log.error("[QUOTA] chargers.csv refused rows_kept=%d reason=%s", len(self.table), error)
-            return None
+            return
         self.last_error, self.problems = None, parsed.problems
         if parsed.table != self.table:
             await self._replace_chargers(tuple(parsed.table.values()))
             self.table = dict(parsed.table)
         log.info("[QUOTA] chargers.csv loaded rows=%d problems=%d", len(self.table), len(self.problems))
-        return None
 
     async def edit(self, path: Path, edit: Edit) -> bool:
         """Edit the administrator's file and put it in force; False if there was nothing to change.
@@ -54,5 +66,6 @@ class ChargersFile:
             content = await asyncio.to_thread(edit_file, path, edit, error=ChargersFileError, has_rows=has_rows)
             if content is None:
                 return False
-            await self.accept(content)
+            self._edit_count += 1
+            await self._accept(content)
             return True

@@ -395,6 +395,17 @@ def test_an_edit_of_a_user_is_kept_with_who_did_it() -> None:
     assert dict(note.figures) == {"by": "Ann", "quota_kwh": "10 to 15"}
 
 
+def test_an_edit_of_a_charge_point_is_kept_with_who_did_it() -> None:
+    """For the audit; the rows themselves come with ReplaceChargers."""
+    site = SiteBuilder()
+    edit = cmd.RecordChargePointEdit("CP1", at(0), "charge point changed", "Ann", (("access", "blank to free"),))
+
+    assert site.do(edit) == cmd.Done()
+    note = site.notes[-1]
+    assert (note.kind, note.text, note.charge_point_id) == (NoteKind.CHARGE_POINT, "charge point changed", "CP1")
+    assert dict(note.figures) == {"by": "Ann", "access": "blank to free"}
+
+
 def test_an_operators_stop_reaches_the_order() -> None:
     """docs/architecture.md, the life of a stop."""
     site = SiteBuilder([user("RFID001")])

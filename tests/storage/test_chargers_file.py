@@ -1,5 +1,7 @@
 """`storage.chargers_file`: which chargers.csv is in force (hot-reloaded with the care of users1.csv, F8)."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,27 @@ async def test_an_edit_is_in_force_when_it_is_written(tmp_path: Path) -> None:
     assert not await file.edit(path, lambda _content: None)
     assert site.taken == [(ChargerRow("CP1"),)]
     assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"charger_id\nCP1\n", [path])
+
+
+async def test_what_was_read_before_an_edit_is_not_put_in_force_after_it(tmp_path: Path) -> None:
+    """The watcher reads the file and offers it while a person's edit is on its way: it is told to read again."""
+    path = tmp_path / "chargers.csv"
+    path.write_bytes(b"charger_id\nCP1\n")
+    file = ChargersFile({}, Site().replace_chargers)
+    is_editing, may_go_on = threading.Event(), threading.Event()
+
+    def edit(content: bytes) -> bytes:
+        is_editing.set()
+        assert may_go_on.wait(10)
+        return content + b"CP2\n"
+
+    editing = asyncio.create_task(file.edit(path, edit))
+    assert await asyncio.to_thread(is_editing.wait, 10)
+    offering = asyncio.create_task(file.accept(b"charger_id\nCP1\n"))
+    await asyncio.sleep(0)
+    may_go_on.set()
+
+    assert await editing
+    assert await offering is not None
+    assert set(file.table) == {"CP1", "CP2"}
+    assert await file.accept(path.read_bytes()) is None
