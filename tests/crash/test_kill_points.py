@@ -112,11 +112,22 @@ def step_after(steps: list[str], name: str, share: float) -> int:
     return found[int(len(found) * share)]
 
 
+def lives_of_a_day(zygote: Zygote, number: int) -> int:
+    """Of a day killed at this step. No two days have quite as many steps: one that ended before it shows nothing, and
+    is lived again.
+    """
+    lives = 1
+    for _ in range(5):
+        if lives == 1:
+            lives = zygote.check("day", number, expected=zygote.whole)
+    return lives
+
+
 def test_a_day_cut_at_a_sample_of_its_steps_is_made_whole_by_the_next(zygote: Zygote) -> None:
     """Writes, fsyncs and renames of the views, statements and commits of the ledger, import, reload, month roll."""
     chosen = one_of_each(zygote.steps, random.Random(SEED))[:18]
 
-    lives = [zygote.check("day", number, expected=zygote.whole) for number in chosen]
+    lives = [lives_of_a_day(zygote, number) for number in chosen]
 
     assert lives == [2] * len(chosen)
 
