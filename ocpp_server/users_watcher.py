@@ -122,10 +122,10 @@ class TableWatcher:
         self.trouble = trouble
         if trouble is None:
             log.info("[QUOTA] %s is back", self._path.name)
+        elif trouble == "missing" and self._digest is None:  # chargers.csv is optional: a line, and no warning
+            log.info("[QUOTA] %s is not there, the table of the last run stays, if there was one", self._path.name)
         else:
-            # chargers.csv is optional: that it was never there is worth a line and no warning
-            level = logging.INFO if trouble == "missing" and self._digest is None else logging.WARNING
-            log.log(level, "[QUOTA] %s not usable, last good table stays trouble=%s", self._path.name, trouble)
+            log.warning("[QUOTA] %s not usable, last good table stays trouble=%s", self._path.name, trouble)
 
     async def _watch_folder(self) -> None:
         """Nudge `_follow` at each event of the file; without notification from the system, `_follow` still polls."""

@@ -15,8 +15,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "crash"))
 
-from ocpp_caller import OcppCaller
-from server_process import USERS, ServerProcess, make_site
+from charged_site import make_charged_site
+from server_process import USERS, ServerProcess
 from typed_commands import Keyboard
 
 from ocpp_server.storage.ledger_file import FolderLock
@@ -28,15 +28,8 @@ MORE_USERS = USERS + "RFID003,Ada,Byron,20,FALSE\n"
 
 @pytest.fixture(scope="module")
 def stopped_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A site that served 1.5 kWh and was stopped in order."""
-    site = make_site(tmp_path_factory.mktemp("stopped") / "data")
-    with ServerProcess(site) as server:
-        with OcppCaller(server.url, "CP1") as charge_point:
-            charge_point.charge("RFID001", 1000)
-            charge_point.charge("RFID001", 500, meter_start=2_000_000)
-        assert server.stop() == 0
-    (site / "reserve.bin").unlink()  # 16 MiB that each copy would hold
-    return site
+    """Two sessions, 1.5 kWh."""
+    return make_charged_site(tmp_path_factory.mktemp("stopped") / "data")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "crash"))
 
+from charged_site import make_charged_site
 from ocpp_caller import OcppCaller
 from server_process import PROJECT, ServerProcess, command_line, environment, make_site, until
 
@@ -24,15 +25,8 @@ CLEAN = "the books add up: bookings, totals, transactions and files agree to the
 
 @pytest.fixture(scope="module")
 def stopped_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A site that served one session of 1.5 kWh and was stopped in order."""
-    site = make_site(tmp_path_factory.mktemp("stopped") / "data")
-    with ServerProcess(site) as server:
-        with OcppCaller(server.url, "CP1") as charge_point:
-            charge_point.charge("RFID001", 1000)
-            charge_point.charge("RFID001", 500, meter_start=2_000_000)
-        assert server.stop() == 0
-    (site / "reserve.bin").unlink()  # 16 MiB that each copy would hold
-    return site
+    """Two sessions, 1.5 kWh."""
+    return make_charged_site(tmp_path_factory.mktemp("stopped") / "data")
 
 
 @pytest.fixture

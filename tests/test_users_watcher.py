@@ -242,7 +242,9 @@ async def test_trouble_that_lasts_is_logged_once(path: Path, loader: Loader, eve
         for _ in range(10):
             await looks.get()
 
-    assert events.lines.get_nowait() == "INFO [QUOTA] users1.csv not usable, last good table stays trouble=missing"
+    assert events.lines.get_nowait() == (
+        "INFO [QUOTA] users1.csv is not there, the table of the last run stays, if there was one"
+    )
     assert events.lines.empty()
 
 
