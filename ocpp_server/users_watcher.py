@@ -45,6 +45,8 @@ class TableWatcher:
         self._poll_s = poll_s
         self._known: _Stamp | None = None
         self._digest: bytes | None = None
+        """Of what was handed on, unless the callback wants to be given it again."""
+        self._has_handed_on = False
         self._due_s: float | None = None
         self._nudge = asyncio.Event()
 
@@ -113,6 +115,7 @@ class TableWatcher:
         if digest == self._digest:
             return
         again_s = await self._load(content)
+        self._has_handed_on = True
         self._digest = digest
         self._due_s = None if again_s is None else _now_s() + again_s
 
@@ -122,7 +125,7 @@ class TableWatcher:
         self.trouble = trouble
         if trouble is None:
             log.info("[QUOTA] %s is back", self._path.name)
-        elif trouble == "missing" and self._digest is None:  # chargers.csv is optional: a line, and no warning
+        elif trouble == "missing" and not self._has_handed_on:  # chargers.csv is optional: a line, and no warning
             log.info("[QUOTA] %s is not there, the table of the last run stays, if there was one", self._path.name)
         else:
             log.warning("[QUOTA] %s not usable, last good table stays trouble=%s", self._path.name, trouble)

@@ -431,8 +431,16 @@ async def test_a_callback_may_ask_for_the_same_content_again(path: Path, loader:
     assert loader.contents.empty()
 
 
-async def test_what_is_asked_for_again_waits_for_a_missing_file(path: Path, loader: Loader, events: Events) -> None:
-    """Without a file there is nothing to give; once it is back it is given even if it is the same."""
+@pytest.mark.parametrize("is_seen_going", [True, False])
+async def test_what_is_asked_for_again_waits_for_a_missing_file(
+    path: Path, loader: Loader, events: Events, monkeypatch: pytest.MonkeyPatch, is_seen_going: bool
+) -> None:
+    """Without a file there is nothing to give; once it is back it is given even if it is the same.
+
+    A file that was there once is missed with a warning, also if it is only found gone when it is wanted again.
+    """
+    if not is_seen_going:
+        monkeypatch.setattr(users_watcher, "awatch", fake_awatch_that_is_silent)
     path.write_bytes(b"one")
     loader.again_s = [0.05]
     load = loader.__call__
@@ -442,10 +450,12 @@ async def test_what_is_asked_for_again_waits_for_a_missing_file(path: Path, load
             path.unlink()
         return await load(content)
 
-    async with running(TableWatcher(path, load_and_remove, settle_s=0.05, poll_s=0.05)):
+    watcher = TableWatcher(path, load_and_remove, settle_s=0.05, poll_s=0.05 if is_seen_going else LONG_S)
+    async with running(watcher):
         assert await loader.next() == b"one"
         assert (await events.next()).endswith("trouble=missing")
         path.write_bytes(b"one")
+        watcher._nudge.set()
 
         assert await loader.next() == b"one"
 
