@@ -8,7 +8,7 @@ from ocpp_server.clock import Clock
 from ocpp_server.control_api.commands import CallOutcome
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.core.commands import Command, RecordCall, RecordConfiguration
-from ocpp_server.ocpp16.commands import hidden_or, without_secrets
+from ocpp_server.ocpp16.commands import for_people, hidden_or
 from ocpp_server.ocpp16.mender import TAKEN
 from ocpp_server.ocpp16.outgoing import MALFORMED, NO_ANSWER, OFFLINE, TOO_MANY, CallAnswer
 from ocpp_server.ocpp16.printable import printable
@@ -76,7 +76,7 @@ def _check(charge_point_id: str, action: str, answer: CallAnswer) -> None:
 
 def _outcome(charge_point_id: str, action: str, answer: CallAnswer) -> CallOutcome:
     if answer.is_answered:
-        payload = without_secrets(answer.payload)
+        payload = for_people(answer.payload)
         return CallOutcome(
             charge_point=charge_point_id, action=action, status=answer.status, payload=payload, fault=answer.fault
         )
@@ -87,4 +87,10 @@ def _outcome(charge_point_id: str, action: str, answer: CallAnswer) -> CallOutco
         payload={},
         error_code=answer.status.removeprefix("error: "),
         error_description=str(answer.payload.get("description", "")),
+        error_details=_details(answer),
     )
+
+
+def _details(answer: CallAnswer) -> dict[str, Any]:
+    details = answer.payload.get("details")
+    return for_people(details) if isinstance(details, dict) else {}

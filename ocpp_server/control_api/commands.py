@@ -29,12 +29,13 @@ class CallOutcome(msgspec.Struct, kw_only=True):
     status: str
     """Its status ("Accepted", "Rejected", …); "answered" where such answers have none; "CALLERROR" for an error."""
     payload: dict[str, Any]
-    """The answer as it came, but for passwords in a configuration."""
+    """The answer as it came, but for passwords in a configuration, and half a character, which is shown escaped."""
     fault: str = ""
     """What in it does not fit the schema of OCPP 1.6."""
     error_code: str = ""
     """Of a CALLERROR, as `NotSupported`."""
     error_description: str = ""
+    error_details: dict[str, Any] = {}
 
 
 class Caller(Protocol):

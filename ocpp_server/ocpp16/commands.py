@@ -12,9 +12,11 @@ from ocpp.v16 import call, datatypes, enums  # type: ignore[import-untyped]
 from ocpp_server.ocpp16 import fields, redaction, requests
 from ocpp_server.ocpp16.charge_point import ChargePointConnection
 from ocpp_server.ocpp16.frames import Payload
-from ocpp_server.ocpp16.outgoing import MALFORMED, OFFLINE, CallAnswer
+from ocpp_server.ocpp16.outgoing import ANSWERED, MALFORMED, OFFLINE, CallAnswer
 
 NO_POWER_PROFILE_ID = 1
+WITHOUT_STATUS = frozenset({"GetConfiguration", "GetDiagnostics", "GetLocalListVersion", "UpdateFirmware"})
+"""Calls whose answers say no status."""
 _LONGEST_VALUE = 500
 
 
@@ -106,8 +108,10 @@ async def _looked_over(action: str, answer: CallAnswer) -> CallAnswer:
         return answer
     misfits = await requests.misfits_of_answer(action, answer.payload)
     if not misfits:
-        return answer
-    is_useless = any(misfit.is_essential for misfit in misfits)
+        is_whole = _whole(answer.payload) == answer.payload
+        return answer if is_whole else replace(answer, fault="the payload holds half a character (a lone surrogate)")
+    is_blank = answer.status == ANSWERED and action not in WITHOUT_STATUS
+    is_useless = is_blank or any(misfit.is_essential for misfit in misfits)
     return replace(answer, status=MALFORMED if is_useless else answer.status, fault=str(misfits[0]))
 
 
@@ -128,10 +132,29 @@ def hidden_or(key: str, value: str) -> str:
     return redaction.HIDDEN if redaction.is_secret_key(key) else value
 
 
-def without_secrets(payload: Payload) -> Payload:
-    """The answer to any call, for people: secrets of a configuration are hidden."""
+def for_people(payload: Payload) -> Payload:
+    r"""The answer to any call: secrets of a configuration are hidden, half a character is shown as `\ud83d`."""
     keys = payload.get("configurationKey")
-    return payload if not isinstance(keys, list) else {**payload, "configurationKey": [_masked(item) for item in keys]}
+    if isinstance(keys, list):
+        payload = {**payload, "configurationKey": [_masked(item) for item in keys]}
+    return {_whole_text(name): _whole(value) for name, value in payload.items()}
+
+
+def _whole(value: object) -> object:
+    match value:
+        case str():
+            return _whole_text(value)
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {_whole_text(name): _whole(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def _whole_text(text: str) -> str:
+    """JSON can hold a lone surrogate, UTF-8 cannot: an answer to a person would fail on it."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _masked(item: object) -> object:

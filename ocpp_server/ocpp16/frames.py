@@ -6,7 +6,7 @@ read again with patience (BOM, NUL, wrong UTF-8, NaN, a missing value, a stray c
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import msgspec
@@ -56,6 +56,8 @@ class CallResult:
 
     unique_id: str
     payload: Payload
+    is_object: bool = True
+    """The payload was an object, or left out; else it is none that anybody can read, and blank here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class CallError:
     unique_id: str
     code: str
     description: str
+    details: Payload = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +107,9 @@ def encode_result(unique_id: str, payload: Payload) -> bytes:
     return _encode([3, unique_id, payload])
 
 
-def encode_error(unique_id: str, code: str, description: str) -> bytes:
+def encode_error(unique_id: str, code: str, description: str, details: Payload | None = None) -> bytes:
     """A CALLERROR as UTF-8, for a text frame; always five elements."""
-    return _encode([4, unique_id, code, printable(description, _LONGEST_ERROR_TEXT), {}])
+    return _encode([4, unique_id, code, printable(description, _LONGEST_ERROR_TEXT), details or {}])
 
 
 def _encode(message: list[object]) -> bytes:
@@ -183,11 +186,21 @@ def _shape(message: object, data: bytes) -> Frame:
         return _call(unique_id, message, data)
     if kind in (3, "3"):
         payload = message[2] if len(message) > 2 else None
-        return CallResult(unique_id, payload if isinstance(payload, dict) else {})
+        if isinstance(payload, dict):
+            return CallResult(unique_id, payload)
+        return CallResult(unique_id, {}, is_object=payload is None)
     if kind in (4, "4"):
-        texts = [printable(str(part), _LONGEST_ERROR_TEXT) for part in message[2:4]] + ["", ""]
-        return CallError(unique_id, texts[0] or "GenericError", texts[1])
+        texts = [_error_text(part) for part in message[2:4]] + ["", ""]
+        details = message[4] if len(message) > 4 else None
+        known = details if isinstance(details, dict) else {}
+        return CallError(unique_id, texts[0] or "GenericError", texts[1], known)
     return Unreadable(None, "message type is not 2, 3 or 4")  # to be ignored (OCPP-J §4.1.3)
+
+
+def _error_text(part: object) -> str:
+    """null is no text; what else is none is shown as JSON."""
+    text = part if isinstance(part, str) else "" if part is None else json.dumps(part)
+    return printable(text, _LONGEST_ERROR_TEXT)
 
 
 def _call(unique_id: str, message: list[object], data: bytes) -> Frame:

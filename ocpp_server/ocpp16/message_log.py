@@ -192,6 +192,9 @@ class MessageLog:
                 frame = raw if self._is_harmless(one, raw) else self._looked_over(one, raw, entry)
             except Exception as error:  # noqa: BLE001 - no message may end the server, whatever is in it
                 frame, entry.reason = b"", f"cannot be kept: {type(error).__name__}"
+            if b"\\u" in frame and not _is_readable(frame):
+                entry.reason, entry.excerpt = "half a character", printable(frame.decode(), _LONGEST_EXCERPT)
+                frame = b""
             if len(frame) > _LONGEST_FRAME:
                 entry.reason = "too long"
                 entry.excerpt = printable(frame.decode("utf-8", "replace"), _LONGEST_EXCERPT)
@@ -242,6 +245,9 @@ class MessageLog:
                     if payload != frame.payload:
                         self._secret_calls.append((one.charge_point_id, frame.unique_id))
                 return frames.encode_call(frame.unique_id, frame.action, payload)
+            case CallResult(is_object=False):
+                entry.reason = "the payload is no object"  # in it nobody can tell what is a secret
+                return b""
             case CallResult():
                 answer = redaction.without_secrets(frame.payload)
                 is_to_secret = (one.charge_point_id, frame.unique_id) in self._secret_calls
@@ -249,4 +255,14 @@ class MessageLog:
             case CallError():
                 is_to_secret = (one.charge_point_id, frame.unique_id) in self._secret_calls
                 text = redaction.HIDDEN if is_to_secret else redaction.visible(frame.description)
-                return frames.encode_error(frame.unique_id, redaction.visible(frame.code), text)
+                details = {} if is_to_secret else redaction.without_secrets(frame.details)
+                return frames.encode_error(frame.unique_id, redaction.visible(frame.code), text, details)
+
+
+def _is_readable(frame: bytes) -> bool:
+    """Whether the reader of the file takes it: not with a lone surrogate, and would skip the whole line."""
+    try:
+        msgspec.json.decode(frame)
+    except msgspec.DecodeError:
+        return False
+    return True

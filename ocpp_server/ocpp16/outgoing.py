@@ -9,11 +9,14 @@ from ocpp_server.clock import Clock
 from ocpp_server.ocpp16 import fields
 from ocpp_server.ocpp16.frames import CallError, CallResult, Payload, encode_call
 
+ANSWERED = "answered"
 NO_ANSWER = "no answer"
 OFFLINE = "offline"
 MALFORMED = "error: malformed answer"
 TOO_MANY = "error: too many calls are waiting"
 _MOST_WAITING = 16
+_OUR_WORDS = (ANSWERED, "CALLERROR")
+"""Beside those that are no answer; the second is how people are told of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,12 @@ class OutgoingCalls:
 
 def _answer(frame: CallResult | CallError) -> CallAnswer:
     if isinstance(frame, CallError):
-        return CallAnswer(f"error: {fields.text(frame.code, 50)}", {"description": frame.description})
-    answer = CallAnswer(fields.text(frame.payload.get("status"), 50) or "answered", frame.payload)
-    if not answer.is_answered:  # it says "offline", or another word of ours
+        details: Payload = {"details": frame.details} if frame.details else {}
+        return CallAnswer(f"error: {fields.text(frame.code, 50)}", {"description": frame.description, **details})
+    if not frame.is_object:
+        return CallAnswer(MALFORMED, fault="the payload is no object")
+    status = fields.text(frame.payload.get("status"), 50)
+    answer = CallAnswer(status or ANSWERED, frame.payload)
+    if not answer.is_answered or status in _OUR_WORDS:  # it says "offline", or another word of ours
         return CallAnswer(MALFORMED, frame.payload, "status is no status of a charge point")
     return answer

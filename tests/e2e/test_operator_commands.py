@@ -41,7 +41,7 @@ async def test_the_answer_of_a_charge_point_is_passed_on(site: SiteFactory) -> N
     """200 with its own words, also where it says no."""
     running, charge_point, operator = await booted(site)
     usual = {"charge_point": "CP1", "action": "ChangeConfiguration", "fault": "", "error_code": ""}
-    usual["error_description"] = ""
+    usual |= {"error_description": "", "error_details": {}}
     for status in ("Accepted", "Rejected", "NotSupported", "RebootRequired"):
         charge_point.answers["ChangeConfiguration"] = answer = {"status": status}
         told = await operator.command("CP1", "ChangeConfiguration", PAYLOADS["ChangeConfiguration"])

@@ -56,11 +56,15 @@ METER_VALUES = json.dumps(
         ('[3,"1",{"status":"Accepted"}]', CallResult("1", {"status": "Accepted"})),
         ('[3,"1"]', CallResult("1", {})),
         ('[3,"1",null]', CallResult("1", {})),
-        ('["3","1",[1]]', CallResult("1", {})),
+        ('["3","1",[1]]', CallResult("1", {}, is_object=False)),
+        ('[3,"1","Rejected"]', CallResult("1", {}, is_object=False)),
         ('[4,"1","NotSupported","no",{}]', CallError("1", "NotSupported", "no")),
         ('[4,"1","NotSupported","no"]', CallError("1", "NotSupported", "no")),
         ('[4,"1","NotSupported"]', CallError("1", "NotSupported", "")),
         ('[4,"1"]', CallError("1", "GenericError", "")),
+        ('[4,"1",null,null,null]', CallError("1", "GenericError", "")),
+        ('[4,"1",7,{"a":1},"no"]', CallError("1", "7", '{"a": 1}')),
+        ('[4,"1","InternalError","",{"a":1}]', CallError("1", "InternalError", "", {"a": 1})),
     ],
 )
 def test_frames_are_recognised(raw: str | bytes, frame: object) -> None:
