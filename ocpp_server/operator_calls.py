@@ -26,6 +26,8 @@ class Calls(Protocol):
 class OperatorCalls:
     """`control_api.commands.Caller` on the connections of the gateway. To be used from a task, never a handler."""
 
+    actions = tuple(REQUESTS)
+
     def __init__(self, calls: Calls, central: CentralSystem, clock: Clock) -> None:
         self._calls = calls
         self._central = central

@@ -178,7 +178,7 @@ def test_adjust_refuses_what_is_no_number_of_kwh(site: Path, kwh: str) -> None:
     """One sentence with what came; nothing is booked."""
     words = refused(site, "--reason", "test", "--", "RFID001", kwh)
 
-    assert words.startswith("not booked: kwh ")
+    assert words.startswith("not booked: kwh: ")
     assert adjustments(site) == []
     assert usage(site) == {"RFID001": 1.5}
 
@@ -204,13 +204,13 @@ def test_adjust_needs_a_reason(site: Path) -> None:
     blank = refused(site, "RFID001", "1", "--reason", "  ")
 
     assert "--reason" in missing
-    assert "reason is missing" in blank
+    assert "reason: Expected text that is not blank" in blank
     assert adjustments(site) == []
 
 
 def test_adjust_needs_a_tag(site: Path) -> None:
     """A blank tag belongs to nobody."""
-    assert "id_tag is missing" in refused(site, " ", "1", "--reason", "test")
+    assert "id_tag: Expected text that is not blank" in refused(site, " ", "1", "--reason", "test")
 
 
 def test_adjust_does_not_make_a_ledger_in_a_mistyped_folder(tmp_path: Path) -> None:

@@ -260,13 +260,15 @@ async def test_a_bad_kwh_is_422_and_books_nothing(api: Api, kwh: str) -> None:
 
 
 BAD_FIELDS: list[tuple[dict[str, object], str, str]] = [
-    ({"reason": ""}, "reason", "is missing"),
-    ({"reason": " \n"}, "reason", "is missing"),
+    ({"reason": ""}, "reason", "text that is not blank"),
+    ({"reason": " \n"}, "reason", "text that is not blank"),
     ({"reason": None}, "reason", "Expected `str`, got `null`"),
     ({"reason": ["x"]}, "reason", "Expected `str`, got `array`"),
-    ({"id_tag": ""}, "id_tag", "is missing"),
+    ({"id_tag": ""}, "id_tag", "text that is not blank"),
     ({"id_tag": 7}, "id_tag", "Expected `str`, got `int`"),
-    ({"id_tag": "T" * 101}, "id_tag", "is missing, or longer"),
+    ({"id_tag": "T" * 101}, "id_tag", "of length <= 100"),
+    ({"reason": "r" * 501}, "reason", "of length <= 500"),
+    ({"by": "b" * 101}, "by", "of length <= 100"),
     ({"by": {"name": "Ann"}}, "by", "Expected `str`, got `object`"),
 ]
 
@@ -326,9 +328,9 @@ async def test_a_body_that_is_too_large_is_413(api: Api) -> None:
     assert (status, problem["status"], api.bookings()) == (413, 413, [])
 
 
-async def test_long_texts_are_cut(api: Api) -> None:
-    """They stay in the books for ever."""
-    await api.post(ADJUSTMENTS, json=GOOD | {"reason": "r" * 600, "by": "b" * 600})
+async def test_texts_are_booked_whole(api: Api) -> None:
+    """They stay in the books for ever: what is too long for them is refused, not cut."""
+    await api.post(ADJUSTMENTS, json=GOOD | {"reason": "r" * 500, "by": "b" * 100})
     (note,) = [note for note in api.central.site.notes if note.figures and note.id_tag == "RFID001"]
 
     assert (note.text, dict(note.figures)["by"]) == ("r" * 500, "b" * 100)

@@ -22,6 +22,7 @@ from ocpp_server.core.site import Policy
 from ocpp_server.core.users import Access, ChargerRow
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.memory_store import MemoryStore
+from ocpp_server.storage.table_changes import Figures
 
 FILE = 'charger_id;name;colour;max_kw\r\nA/B;Gate;red;22\r\n\r\nOTHER;"Ş;";;11'.encode()
 
@@ -44,7 +45,7 @@ class Api:
         self.etag = ""
         self.session: aiohttp.ClientSession
 
-    async def _replace(self, rows: tuple[ChargerRow, ...]) -> None:
+    async def _replace(self, rows: tuple[ChargerRow, ...], _by_hand: Figures) -> None:
         await self.central.handle(ReplaceChargers(self.clock.now(), rows))
 
     async def _nobody(self, _charge_point_id: str, _key: str, _value: str) -> str:

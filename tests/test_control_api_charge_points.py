@@ -35,6 +35,7 @@ from ocpp_server.core.users import ChargerRow
 from ocpp_server.storage.chargers_csv import COLUMNS
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.memory_store import MemoryStore
+from ocpp_server.storage.table_changes import Figures
 
 TOKEN = "the-token"
 HEADER = ",".join(COLUMNS) + "\n"
@@ -69,7 +70,7 @@ class Api:
         self.port = 0
         self.session: aiohttp.ClientSession
 
-    async def replace_chargers(self, rows: tuple[ChargerRow, ...]) -> None:
+    async def replace_chargers(self, rows: tuple[ChargerRow, ...], _by_hand: Figures) -> None:
         await self.central.handle(ReplaceChargers(self.clock.now(), rows))
 
     async def change_configuration(self, charge_point_id: str, key: str, value: str) -> str:

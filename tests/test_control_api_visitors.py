@@ -1,10 +1,10 @@
-"""Who may ask the control API: no page of another site, no form, no large body; and nobody without the token (T20)."""
+"""Who may ask the control API: no page of another site, no form, no large body (T20).
+
+The same at all routes of a whole server is in `test_control_api_every_route`.
+"""
 
 import asyncio
-import json
-import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,12 +12,8 @@ import msgspec
 import pytest
 from turned_clock import LIMIT_S
 
-from ocpp_server.app import running
 from ocpp_server.control_api.application import ControlApi
 from ocpp_server.control_api.routing import Answer, Request, Route
-from ocpp_server.control_api.token import read_token
-from ocpp_server.control_api.visitors import OPEN_PATHS
-from ocpp_server.settings import Settings
 
 THINGS, NOTHING = "/api/v1/things", "/api/v1/nothing"
 
@@ -66,34 +62,6 @@ async def api() -> AsyncIterator[Api]:
     """With a route that takes a body and one that takes none."""
     async with ControlApi("the-token", ROUTES).listening("127.0.0.1", 0) as port, aiohttp.ClientSession() as session:
         yield Api(port, "the-token", session)
-
-
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Api]:
-    """The API of a whole server."""
-    (tmp_path / "users1.csv").write_text("id_tag,name,surname,quota_kwh,unlimited\nRFID001,J,D,150,FALSE\n")
-    settings = Settings(_env_file=None, data_dir=tmp_path, ocpp_host="127.0.0.1", ocpp_port=0, api_port=0)
-    async with running(settings) as server, aiohttp.ClientSession() as session:
-        yield Api(server.api_port, read_token(tmp_path), session)
-
-
-async def test_no_operation_is_done_without_the_token(served: Api) -> None:
-    """Each one of the document, also from loopback, before anything else is looked at. What is open is the same for
-    everybody.
-    """
-    document = json.loads((await served.ask("GET", "/openapi.json"))[1])
-    operations = [(method, path) for path, methods in document["paths"].items() for method in methods]
-    assert len(operations) >= 12
-    for method, path in operations:
-        if path in OPEN_PATHS:
-            continue
-        for authorization in ("", "Bearer wrong", "Basic x"):
-            url = re.sub(r"{\w+}", "1", path)
-            status, _ = await served.ask(method.upper(), url, {"Authorization": authorization}, data=b"x")
-            assert status == 401, (method, path)
-    for path in OPEN_PATHS:
-        status, text = await served.ask("GET", path, {"Authorization": ""})
-        assert (status in (200, 503), "RFID001" in text, served.token in text) == (True, False, False), path
 
 
 async def test_a_401_says_what_is_needed(api: Api) -> None:

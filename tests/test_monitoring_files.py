@@ -25,6 +25,7 @@ from ocpp_server.settings import PROJECT_FOLDER
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 DASHBOARD = PROJECT_FOLDER / "deploy" / "grafana-dashboard.json"
 ALERTS = PROJECT_FOLDER / "deploy" / "prometheus-alerts.yml"
+ALERT_TESTS = PROJECT_FOLDER / "deploy" / "prometheus-alerts-test.yml"
 PAGE = PROJECT_FOLDER / "docs" / "monitoring.md"
 OF_PROMETHEUS = {"up"}
 SELECTOR = re.compile(r"\b([a-z_:]+)(?=\{)|\b(evquota_[a-z_]+)")
@@ -140,6 +141,22 @@ def test_there_are_four_alert_rules() -> None:
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"]
+
+
+def test_every_alert_rule_is_played_through(told: dict[str, set[str]]) -> None:
+    """In the file for `promtool`: each rule fires once and is silent once, on series that exist."""
+    cases = yaml.safe_load(ALERT_TESTS.read_text(encoding="utf-8"))
+    looks = [look for case in cases["tests"] for look in case["alert_rule_test"]]
+    series = {one["series"] for case in cases["tests"] for one in case["input_series"]}
+    names = {text.partition("{")[0]: set(re.findall(r"(\w+)=", text)) for text in series}
+
+    assert cases["rule_files"] == [ALERTS.name]
+    for rule in rules():
+        fires = {bool(look["exp_alerts"]) for look in looks if look["alertname"] == rule["alert"]}
+        assert fires == {True, False}, rule["alert"]
+    for name, labels in names.items():
+        assert name in told.keys() | OF_PROMETHEUS
+        assert labels <= told.get(name, set()) | LABELS_OF_PROMETHEUS, name
 
 
 def test_the_page_names_every_metric_and_no_other(told: dict[str, set[str]]) -> None:

@@ -53,7 +53,7 @@ class Alerts:
             Route("GET", PATH, self.list_alerts, "alerts", "What is to be looked at now", gives=AlertList),
             Route(
                 "POST",
-                f"{PATH}/{{id}}/acknowledge",
+                f"{PATH}/{{alert_id}}/acknowledge",
                 self.acknowledge_alert,
                 "alerts",
                 "Say that you have seen it and take care",
@@ -68,7 +68,7 @@ class Alerts:
 
     async def acknowledge_alert(self, request: Request) -> Answer:
         """Whoever was first keeps it. 404 if there is no such alert, or it is resolved."""
-        alert_id = plain(request.path["id"])
+        alert_id = plain(request.path["alert_id"])
         reply = await self._central.handle(AcknowledgeAlert(self._clock.now(), alert_id, request.by))
         alert = self._central.site.alerts.get(alert_id)
         if isinstance(reply, Unknown) or alert is None:  # it may have been resolved while we waited for the commit

@@ -63,7 +63,9 @@ class ControlApi:
         application.router.add_get("/docs", self._docs)
         for route in self._routes:
             application.router.add_route(route.method, route.path, route.serve)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, logger=_aiohttp_log)
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=1.0, logger=_aiohttp_log, auto_decompress=False
+        )
         await runner.setup()
         try:
             listener = web.TCPSite(runner, host, port)

@@ -7,6 +7,7 @@ import msgspec
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
+from ocpp_server.control_api.fields import ChargePointIdText, StatedIdTag
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.control_api.routing import Answer, Request, Route
 from ocpp_server.core.authorize import Verdict, judge
@@ -20,8 +21,8 @@ _ANY: Final = ""
 class AuthorizationQuestion(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`id_tag` as the card reader would send it. Without `charge_point_id`: at one that is in order."""
 
-    id_tag: str
-    charge_point_id: str | None = None
+    id_tag: StatedIdTag
+    charge_point_id: ChargePointIdText | None = None
 
 
 class AuthorizationAnswer(msgspec.Struct, kw_only=True):

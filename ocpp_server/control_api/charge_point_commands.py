@@ -5,10 +5,11 @@ from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from ocpp_server.central_system import CentralSystem
+from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.charge_points import ChargePoints
 from ocpp_server.control_api.commands import PATH, PROBLEMS, TAG, Caller, CallOutcome
+from ocpp_server.control_api.fields import IdTagText
 from ocpp_server.control_api.problems import Problem, plain
 from ocpp_server.control_api.routing import Answer, Request, Route
 from ocpp_server.core.authorize import judge
@@ -17,7 +18,6 @@ from ocpp_server.core.records import AuthorizationStatus
 
 Connector: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 ConnectorOrAll: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1000)]
-IdTagText: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=20)]
 Triggered: TypeAlias = Literal[
     "BootNotification",
     "DiagnosticsStatusNotification",
@@ -217,9 +217,12 @@ class ChargePointCommands:
         charge_point_id = request.path["id"]
         if not self._is_connected(charge_point_id):
             raise _not_connected(charge_point_id)
-        mended = [
-            MendedDocument(key=one.key, value=one.value, status=one.status) for one in await self._mend(charge_point_id)
-        ]
+        try:
+            changes = await self._mend(charge_point_id)
+        except CommitError as error:  # the charge point has taken the change that cannot be kept
+            detail = f"{charge_point_id} was sent changes, and the ledger cannot be written: look at its leaks again"
+            raise Problem(503, detail) from error
+        mended = [MendedDocument(key=one.key, value=one.value, status=one.status) for one in changes]
         for one in mended:
             await self._caller.note(charge_point_id, f"ChangeConfiguration {one.key}", one.status, request.by)
         return Answer(MendedLeaks(charge_point=charge_point_id, mended=mended, leaks=self._leaks(charge_point_id)))

@@ -9,6 +9,7 @@ import msgspec
 
 from ocpp_server.control_api.charge_point_edits import ChargePointChanges
 from ocpp_server.control_api.charge_points import ChargePoints, Json
+from ocpp_server.control_api.fields import Key
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.control_api.routing import Answer, Request, Route, unfit
 
@@ -89,7 +90,7 @@ class Nothing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Password(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Without `password` one is made. `send`: also to the charge point. `remove` stands alone."""
 
-    password: str | None = None
+    password: Key | None = None
     remove: bool | None = None
     send: bool | None = None
 
@@ -115,11 +116,12 @@ class ChargePointRoutes:
         return [
             Route("GET", PATH, self.list_charge_points, _TAG, "All charge points", gives=ChargePointList),
             Route(
-                "GET", one, self.get_charge_point, _TAG, "One charge point", gives=ChargePointDocument, problems=(422,)
+                "GET", one, self.get_charge_point, _TAG, "One charge point", gives=ChargePointDocument, problems=(422,),
+                headers=("ETag",),
             ),
             Route(
                 "PATCH", one, self.edit_charge_point, _TAG, "Change a charge point's row of chargers.csv",
-                takes=ChargePointChanges, gives=Decided, problems=(409, 412),
+                takes=ChargePointChanges, gives=Decided, problems=(409, 412), headers=("ETag",),
             ),
             _deed("approve", self.approve_charge_point, "Let a charge point in", Decided),
             _deed("lock", self.lock_charge_point, "Shut a charge point out", Decided),

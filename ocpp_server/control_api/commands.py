@@ -4,6 +4,7 @@ Who sends them is handed in. What a charge point answers is an answer of ours, a
 is that nobody was asked (404, 409, 422, 429), or that nobody knows (502, 504).
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -41,6 +42,11 @@ class CallOutcome(msgspec.Struct, kw_only=True):
 class Caller(Protocol):
     """Who can ask charge points."""
 
+    @property
+    def actions(self) -> Sequence[str]:
+        """The calls that there are."""
+        ...
+
     async def call(self, charge_point_id: str, action: str, payload: dict[str, Any], by: str) -> CallOutcome:
         """Send a call and wait for its answer. Raises Problem: 404 for an unknown action, 422 with the field where
         the payload does not fit, and `PROBLEMS`.
@@ -67,6 +73,7 @@ class Commands:
                 self.send_command,
                 TAG,
                 "Send any call of OCPP 1.6",
+                parts={"action": {"type": "string", "enum": [*self._caller.actions]}},
                 takes=PAYLOAD,
                 is_body_optional=True,
                 gives=CallOutcome,

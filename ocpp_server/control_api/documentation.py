@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any, Final, TypeAlias
 
+from ocpp_server.control_api.fields import IN_WORDS
+
 Json: TypeAlias = dict[str, Any]
 
 CONTENT_SECURITY_POLICY: Final = (
@@ -157,15 +159,17 @@ def _kind(schema: Json) -> str:
 
 def _limits(schema: Json) -> str:
     words = {
-        "minimum": "at least {}",
-        "maximum": "at most {}",
+        "minimum": "at least {:,}",
+        "exclusiveMinimum": "more than {:,}",
+        "maximum": "at most {:,}",
         "minLength": "at least {} characters",
         "maxLength": "at most {} characters",
         "pattern": "as {}",
     }
     told = [text.format(schema[name]) for name, text in words.items() if name in schema]
     told = ["not blank" if text == "at least 1 characters" else text for text in told]
-    return f" ({', '.join(told)})" if told else ""
+    told = [IN_WORDS.get(text.removeprefix("as "), text) for text in told]
+    return f" ({', '.join(dict.fromkeys(told))})" if told else ""
 
 
 def _remark(schema: Json) -> str:

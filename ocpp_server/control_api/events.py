@@ -1,26 +1,29 @@
 """What happens, as it happens: a stream of Server-Sent Events."""
 
-from typing import Final
+import re
+from typing import Annotated, Final
 
 import msgspec
 
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.event_feed import EventFeed, TooManyListenersError
+from ocpp_server.control_api.fields import Filter, Meta
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.control_api.routing import Answer, Request, Route
-from ocpp_server.control_api.site_events import KINDS, fits, is_known_kind
-from ocpp_server.control_api.streaming import Chunks, SlowReaderError
+from ocpp_server.control_api.site_events import FAMILIES, KINDS, fits, is_known_kind
+from ocpp_server.control_api.streaming import HEADERS, Chunks, SlowReaderError
 
 KEEP_ALIVE_S: Final = 15.0
 """Real seconds."""
 _MOST_AT_ONCE: Final = 100
+_KIND: Final = f"({'|'.join(re.escape(word) for word in sorted({*KINDS, *FAMILIES}))})?"
 
 
 class EventQuery(msgspec.Struct, kw_only=True):
     """`kind`: kinds or families of them, separated by commas. Blank: all."""
 
-    kind: str = ""
-    charge_point: str = ""
+    kind: Annotated[str, Meta(extra_json_schema={"pattern": rf"^{_KIND}(,{_KIND})*$"})] = ""
+    charge_point: Filter = ""
 
 
 class Events:
@@ -41,6 +44,7 @@ class Events:
                 "What happens, as it happens",
                 query=EventQuery,
                 streams="text/event-stream",
+                headers=tuple(HEADERS),
             )
         ]
 

@@ -10,16 +10,15 @@ from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import msgspec
 
+from ocpp_server.control_api.fields import Filter, Number
 from ocpp_server.control_api.problems import Problem, plain
 from ocpp_server.control_api.routing import Answer, Page
 from ocpp_server.storage import documents
 from ocpp_server.storage.errors import LedgerError
-from ocpp_server.storage.ledger_reader import MOST_IN_A_PAGE, Wanted
+from ocpp_server.storage.ledger_reader import Wanted
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_LARGEST_NUMBER: Final = 2**63 - 1
-"""SQLite knows no larger one."""
 _ENCODER: Final = msgspec.json.Encoder()
 
 Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
@@ -30,8 +29,8 @@ _ZONED: Final = Annotated[datetime, msgspec.Meta(tz=True)]
 class LedgerPage(Page, kw_only=True):
     """`since` is included, `until` is not; both with a zone, in whole seconds."""
 
-    charge_point: str | None = None
-    id_tag: str | None = None
+    charge_point: Filter | None = None
+    id_tag: Filter | None = None
     since: Time | None = None
     until: Time | None = None
 
@@ -39,7 +38,7 @@ class LedgerPage(Page, kw_only=True):
 class SessionPage(LedgerPage, kw_only=True):
     """Where entries may belong to a session."""
 
-    transaction: int | None = None
+    transaction: Number | None = None
 
 
 def wanted(query: LedgerPage) -> Wanted:
@@ -47,22 +46,17 @@ def wanted(query: LedgerPage) -> Wanted:
     return Wanted(
         charge_point_id=None if query.charge_point is None else plain(query.charge_point),
         id_tag=None if query.id_tag is None else plain(query.id_tag),
-        transaction_id=_storable(query.transaction) if isinstance(query, SessionPage) else None,
+        transaction_id=query.transaction if isinstance(query, SessionPage) else None,
         since=_utc("since", query.since),
         until=_utc("until", query.until),
-        before=_storable(query.before),
-        limit=limit_of(query),
+        before=query.before,
+        limit=query.limit,
     )
-
-
-def limit_of(query: Page) -> int:
-    """Entries at most, 1 to 500 whatever was asked for."""
-    return max(1, min(query.limit, MOST_IN_A_PAGE))
 
 
 def next_of(numbers: list[int], query: Page) -> int | None:
     """`before` of the page that follows; None after the last. A full page may be the last: then the next is empty."""
-    return numbers[-1] if numbers and len(numbers) == limit_of(query) else None
+    return numbers[-1] if numbers and len(numbers) == query.limit else None
 
 
 async def look(call: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
@@ -80,10 +74,6 @@ def answer(document: Any) -> Answer:
     except UnicodeEncodeError:
         encoded = documents.encode(msgspec.to_builtins(document))
     return Answer(msgspec.Raw(encoded))
-
-
-def _storable(number: int | None) -> int | None:
-    return None if number is None else max(-_LARGEST_NUMBER, min(number, _LARGEST_NUMBER))
 
 
 def _utc(name: str, text: str | None) -> datetime | None:

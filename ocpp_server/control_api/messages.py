@@ -89,8 +89,6 @@ class Messages:
         charge_point_id, query = request.path["id"], request.query
         if charge_point_id not in self._central.site.charge_points:
             raise Problem(404, "there is no such charge point")
-        if not 1 <= query.limit <= 500:
-            raise Problem(422, "limit: expected 1 to 500", field="limit")
         count = query.limit + _LOOK_BACK
         try:
             found = await asyncio.to_thread(self._kept.page, charge_point_id, query.before, count)

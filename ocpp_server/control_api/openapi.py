@@ -9,16 +9,27 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ocpp_server import __version__
+from ocpp_server.control_api.fields import PATH_PARTS
+from ocpp_server.control_api.problems import LONGEST_NAME
 from ocpp_server.control_api.routing import Route
 
 Json: TypeAlias = dict[str, Any]
 
 _PARAMETER: Final = re.compile(r"{(\w+)(?::([^{}]*(?:{[^{}]*}[^{}]*)*))?}")
-_ALWAYS: Final = (401, 403, 503)
+_ALWAYS: Final = (400, 401, 403, 413, 415, 500, 503)
+_TEXT: Final = {"type": "string"}
+_HEADERS: Final = {
+    "ETag": "Of the file: for If-Match of an edit.",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no: a proxy is not to gather events.",
+    "WWW-Authenticate": "Bearer",
+}
 _ABOUT: Final = (
     "Everything an operator can ask of this site. Each request needs the bearer token of the file `api_token` in the "
     "data folder. The header X-Requested-By says for the books who asks. Energy is in Wh where a name says `wh`, in "
-    "kWh where it says `kwh`; times are ISO 8601, answers in UTC. Errors are problem documents (RFC 9457)."
+    "kWh where it says `kwh`; times are ISO 8601, answers in UTC. Errors are problem documents (RFC 9457). A body is "
+    "JSON of 64 KiB at most, not compressed. What is no HTTP, or has a line of more than 8 KiB, gets a 400 as plain "
+    "text."
 )
 
 
@@ -73,12 +84,13 @@ def _operation(route: Route, schemas: dict[int, Json], components: dict[str, Jso
 
 
 def _in_path(route: Route) -> list[Json]:
+    parts = {**PATH_PARTS, **route.parts}
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string"} | ({"pattern": f"^{pattern}$"} if pattern else {"minLength": 1}),
+            "schema": _TEXT | {"pattern": f"^{pattern}$"} if pattern else parts.get(name, _TEXT | {"minLength": 1}),
         }
         for name, pattern in _PARAMETER.findall(route.path)
     ]
@@ -97,28 +109,40 @@ def _in_query(route: Route, schemas: dict[int, Json], components: dict[str, Json
 
 def _in_header(route: Route) -> list[Json]:
     """A person edits what it has seen: with its ETag (412 if it changed meanwhile)."""
+    told = {}
     if route.streams:
-        return [{"name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "string"}}]
-    if 412 not in route.problems:
-        return []
-    return [{"name": "If-Match", "in": "header", "required": False, "schema": {"type": "string"}}]
+        told["Last-Event-ID"] = "Go on behind this event."
+    if 412 in route.problems:
+        told["If-Match"] = "The ETag of what was seen; blank or left out: whatever is there."
+    if route.method != "GET":
+        told["X-Requested-By"] = f"Who asks, for the books; {LONGEST_NAME} characters of it are kept."
+    return [
+        {"name": name, "in": "header", "required": False, "schema": _TEXT, "description": text}
+        for name, text in told.items()
+    ]
 
 
 def _responses(route: Route, schemas: dict[int, Json]) -> Json:
-    good: Json = {"description": HTTPStatus(route.status).phrase}
+    good: Json = {"description": HTTPStatus(route.status).phrase} | _with_headers(route.headers)
     if route.gives is not None:
         good["content"] = {"application/json": {"schema": schemas[id(route.gives)]}}
     if route.streams:
         good["content"] = {route.streams: {"schema": {"type": "string"}}}
     statuses = {*_ALWAYS, *route.problems}
     if route.takes is not None:
-        statuses |= {400, 422}
-    if route.method != "GET":
-        statuses |= {413, 415}
+        statuses.add(422)
     if route.query is not None:
         statuses.add(422)
     if "{" in route.path:
         statuses.add(404)
     problem = {"application/problem+json": {"schema": schemas[id(ProblemDocument)]}}
     problems = {str(one): {"description": HTTPStatus(one).phrase, "content": problem} for one in sorted(statuses)}
+    problems["400"] |= {"content": problem | {"text/plain": {"schema": _TEXT}}}
+    problems["401"] |= _with_headers(("WWW-Authenticate",))
     return {str(route.status): good} | problems
+
+
+def _with_headers(names: Sequence[str]) -> Json:
+    """Each of them comes with every such answer."""
+    told = {name: {"description": _HEADERS[name], "required": True, "schema": _TEXT} for name in names}
+    return {"headers": told} if told else {}

@@ -6,13 +6,15 @@ field. A handler gets a `Request` and gives an `Answer`, or raises `Problem`; it
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from aiohttp import web
 
+from ocpp_server.control_api.fields import IN_WORDS, Meta, Number
 from ocpp_server.control_api.problems import Problem, asker_of
 from ocpp_server.control_api.streaming import stream
+from ocpp_server.storage.ledger_reader import MOST_IN_A_PAGE
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -22,9 +24,9 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Page(msgspec.Struct, kw_only=True):
     """What a query of a list may say; a resource inherits from it and adds its filters."""
 
-    limit: int = 100
-    """Entries at most, 1 to 500."""
-    before: int | None = None
+    limit: Annotated[int, Meta(ge=1, le=MOST_IN_A_PAGE)] = 100
+    """Entries at most."""
+    before: Number | None = None
     """Entries with a smaller number than this: `next` of the page before."""
 
 
@@ -59,6 +61,8 @@ class Route:
     handle: Callable[[Request], Awaitable[Answer]]
     tag: str
     summary: str
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON schemas of parts of the path, as far as this route knows more of them than their name says."""
     gives: Any = None
     status: int = 200
     takes: Any = None
@@ -66,6 +70,8 @@ class Route:
     query: Any = None
     problems: tuple[int, ...] = ()
     """Statuses beside those that every such route may give."""
+    headers: tuple[str, ...] = ()
+    """Of a good answer, beside its Content-Type."""
     streams: str = ""
     """The content type of an answer without end; its body is an async generator of bytes."""
 
@@ -121,6 +127,10 @@ def read_query(query: Mapping[str, str], kind: Any) -> Any:
 def unfit(error: msgspec.ValidationError) -> Problem:
     """The words of `msgspec`, such as "Expected `int`, got `str` - at `$.limit`", and the field by its name."""
     text, _, place = str(error).partition(" - at `")
+    for pattern, words in IN_WORDS.items():
+        text = text.replace(f"`str` matching regex {pattern!r}", f"text that is {words}")
+    if text == "Expected `str` of length >= 1":
+        text = "Expected text that is not blank"
     field_name = place.removesuffix("`").removeprefix("$").removeprefix(".")
     return Problem(
         422, f"{field_name}: {text}" if field_name else text, **({"field": field_name} if field_name else {})

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from ocpp_server.control_api.fields import ONE_LINE_NOT_BLANK, Filter, Line, LongLine
 from ocpp_server.control_api.problems import Problem
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.quota import allowance, is_expired, open_month, sessions_of
@@ -14,10 +15,9 @@ from ocpp_server.storage.documents import kwh
 from ocpp_server.storage.users_edit import quota_text
 
 State: TypeAlias = Literal["allowed", "blocked", "expired", "used up"]
+NewIdTag: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=20, pattern=ONE_LINE_NOT_BLANK)]
 Quota: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 _WORDS: Final = {True: "TRUE", False: "FALSE"}
-_LONGEST: Final = {"id_tag": 20, "note": 1000}
-_LONGEST_ELSE: Final = 200
 
 
 class UserDocument(msgspec.Struct, kw_only=True):
@@ -60,38 +60,38 @@ class UsersQuery(msgspec.Struct, kw_only=True):
     """A page begins after an id tag: those that come or go meanwhile shift no other page."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
-    after: str = ""
+    after: Filter = ""
     state: State | None = None
-    account: str | None = None
+    account: Filter | None = None
 
 
 class NewUser(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A row of users1.csv. `quota_kwh` is needed, except for who is unlimited."""
 
-    id_tag: str
-    name: str = ""
-    surname: str = ""
+    id_tag: NewIdTag
+    name: Line = ""
+    surname: Line = ""
     quota_kwh: Quota | None = None
     unlimited: bool = False
-    account: str | None = None
+    account: Line | None = None
     expiry_date: date | None = None
     blocked: bool = False
-    email: str = ""
-    note: str = ""
+    email: Line = ""
+    note: LongLine = ""
 
 
 class UserChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What is left out stays; null empties the cell."""
 
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    surname: str | msgspec.UnsetType = msgspec.UNSET
+    name: Line | msgspec.UnsetType = msgspec.UNSET
+    surname: Line | msgspec.UnsetType = msgspec.UNSET
     quota_kwh: Quota | msgspec.UnsetType | None = msgspec.UNSET
     unlimited: bool | msgspec.UnsetType = msgspec.UNSET
-    account: str | msgspec.UnsetType | None = msgspec.UNSET
+    account: Line | msgspec.UnsetType | None = msgspec.UNSET
     expiry_date: date | msgspec.UnsetType | None = msgspec.UNSET
     blocked: bool | msgspec.UnsetType = msgspec.UNSET
-    email: str | msgspec.UnsetType = msgspec.UNSET
-    note: str | msgspec.UnsetType = msgspec.UNSET
+    email: Line | msgspec.UnsetType = msgspec.UNSET
+    note: LongLine | msgspec.UnsetType = msgspec.UNSET
 
 
 class EditedUser(msgspec.Struct, kw_only=True):
@@ -111,7 +111,7 @@ class RemovedUser(msgspec.Struct, kw_only=True):
 class UsersFileVersion(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Which content of users1.csv is meant, by its ETag."""
 
-    etag: str
+    etag: Filter
 
 
 class UsersInForce(msgspec.Struct, kw_only=True):
@@ -168,9 +168,8 @@ def _cell(column: str, value: Any) -> str:
         case date():
             return value.isoformat()
     text = str(value).strip()
-    most = _LONGEST.get(column, _LONGEST_ELSE)
-    if not text.isprintable() or len(text) > most:
-        raise Problem(422, f"{column}: expected one line of at most {most} characters", field=column)
+    if not text.isprintable():
+        raise Problem(422, f"{column}: expected one line of characters that can be printed", field=column)
     return text
 
 

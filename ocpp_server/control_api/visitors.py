@@ -48,12 +48,13 @@ class Visitors:
 async def check_body(request: web.Request) -> None:
     """Raise Problem 415 for a body that is neither JSON nor blank; 413 comes from aiohttp, at the bytes it allows.
 
-    What a form of another site can send without asking first is never `application/json`.
+    What a form of another site can send without asking first is never `application/json`. Nothing is unpacked: a few
+    bytes could become any number of them.
     """
-    if request.method in _WITHOUT_BODY:
-        return
+    if request.headers.get("Content-Encoding", "identity").strip().casefold() != "identity":
+        raise Problem(415, "the body must not be compressed")
     content = await request.read()
-    if content.strip() and request.content_type != _JSON:
+    if request.method not in _WITHOUT_BODY and content.strip() and request.content_type != _JSON:
         raise Problem(415, f"the body must be JSON, with Content-Type: {_JSON}")
 
 

@@ -35,7 +35,7 @@ REQUIRED = ("charger_id",)
 
 _UNITS = {"wh": "Wh", "kwh": "kWh"}
 _SWITCH = {"on": True, "off": False}
-_MAX_KW = 10_000
+MAX_KW = 10_000
 _STRICTEST_ACCESS = (Access.CLOSED, Access.QUOTA, Access.FREE)
 _STRICTEST_APPROVAL = (False, None, True)
 
@@ -120,8 +120,8 @@ def _read_max_power(cells: RowReader) -> int | None:
     value = cells.number("max_kw") if text else None
     if value is None:
         return None
-    if not 0 < value <= _MAX_KW:
-        cells.error("max_kw", f"{quoted(text)} is not between 0 and {_MAX_KW} kW")
+    if not 0 < value <= MAX_KW:
+        cells.error("max_kw", f"{quoted(text)} is not between 0 and {MAX_KW} kW")
         return None
     return max(1, round(value * 1000))
 
