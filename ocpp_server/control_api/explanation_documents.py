@@ -10,6 +10,7 @@ from ocpp_server.control_api.ledger_documents import (
     ReadingDocument,
     TransactionDocument,
 )
+from ocpp_server.control_api.set_aside_documents import SetAsideDocument
 
 
 class Forecast(msgspec.Struct, kw_only=True):
@@ -52,6 +53,8 @@ class SessionExplanation(msgspec.Struct, kw_only=True):
     bookings: list[BookingDocument]
     readings: list[ReadingDocument]
     notes: list[NoteDocument]
+    set_aside: list[SetAsideDocument]
+    """Of its readings; what waits is accepted or dropped at `/api/v1/set-aside/{number}`."""
 
 
 class SessionInShort(msgspec.Struct, kw_only=True):

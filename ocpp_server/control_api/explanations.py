@@ -23,9 +23,11 @@ from ocpp_server.control_api.ledger_documents import (
     reading_document,
     transaction_document,
 )
+from ocpp_server.control_api.set_aside_documents import set_aside_document
 from ocpp_server.core import changes as ch
 from ocpp_server.core.quota import account_of, find_user, tags_of
 from ocpp_server.core.records import BookingKind, Note, NoteKind
+from ocpp_server.core.set_aside import SetAsideKind
 from ocpp_server.core.site import Policy, Site, apply
 from ocpp_server.core.users import IdTag
 from ocpp_server.storage.ledger_reader import MOST_IN_A_PAGE, LedgerReader, Wanted
@@ -49,6 +51,7 @@ def explain_session(reader: LedgerReader, policy: Policy, transaction_id: int) -
     bookings = list(_all(lambda before: [(b.booking_id, b) for b in reader.bookings(of_session(before))]))
     readings = list(_all(lambda before: reader.readings(of_session(before))))
     notes = list(_all(lambda before: reader.notes(of_session(before))))
+    set_aside = list(_all(lambda before: reader.set_aside(of_session(before))))
     explanation = SessionExplanation(
         summary=[],
         transaction=transaction_document(session),
@@ -57,6 +60,7 @@ def explain_session(reader: LedgerReader, policy: Policy, transaction_id: int) -
         bookings=[booking_document(booking) for _, booking in reversed(bookings)],
         readings=[reading_document(number, reading) for number, reading in reversed(readings)],
         notes=[note_document(number, note) for number, note in reversed(notes)],
+        set_aside=[set_aside_document(one) for _, one in reversed(set_aside) if one.kind is SetAsideKind.READING],
     )
     explanation.summary = session_sentences(explanation, policy.zone)
     return explanation

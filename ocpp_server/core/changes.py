@@ -9,6 +9,7 @@ from typing import TypeAlias
 from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, Booking, ChargePoint, Note, Reading, RefusedTag, Transaction
+from ocpp_server.core.set_aside import SetAside
 from ocpp_server.core.users import ChargerRow, UserTable
 
 
@@ -82,6 +83,13 @@ class AddRefusedTag:
 
 
 @dataclass(frozen=True, slots=True)
+class PutSetAside:
+    """Insert or replace energy that waits, or waited, for a person."""
+
+    set_aside: SetAside
+
+
+@dataclass(frozen=True, slots=True)
 class PutUsers:
     """The users in force; kept so that they stay in force when the file is gone at the next start."""
 
@@ -126,6 +134,7 @@ Change: TypeAlias = (
     | AddReading
     | AddNote
     | AddRefusedTag
+    | PutSetAside
     | PutUsers
     | PutChargers
     | PutOpenMonth

@@ -205,6 +205,10 @@ class ReplaceUsers:
 
     at: datetime
     table: UserTable
+    by: str = ""
+    figures: tuple[tuple[str, str], ...] = ()
+    """What somebody changed by hand in the file; empty where it was edited through the server, which tells it itself.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,9 @@ class ReplaceChargers:
 
     at: datetime
     rows: tuple[ChargerRow, ...]
+    by: str = ""
+    figures: tuple[tuple[str, str], ...] = ()
+    """As in ReplaceUsers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +298,27 @@ class OpenMonth:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmMonth:
+    """A person says that the wall clock is right, and that this month, which it shows, is to be opened (rule 11)."""
+
+    at: datetime
+    month: Month
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoMonth:
+    """A person says that the open month was opened by mistake, and which one it is instead (rule 11)."""
+
+    at: datetime
+    month: Month
+    """The one that was opened by mistake."""
+    back_to: Month
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Adjust:
     """Book a correction for a tag in the open month."""
 
@@ -299,6 +327,30 @@ class Adjust:
     wh: Wh
     reason: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptSetAside:
+    """A person says that energy which was set aside did flow, and whose it is; it is booked once (rule 5)."""
+
+    at: datetime
+    number: int
+    by: str
+    reason: str
+    id_tag: str | None = None
+    """Whom an orphan is booked on; None: the tag that it stated. Of a reading no other than its session's."""
+    wh: Wh | None = None
+    """How much of an orphan is booked. Of a reading no other amount than is left of it; None: that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropSetAside:
+    """A person says that energy which was set aside never flowed, or is nobody's."""
+
+    at: datetime
+    number: int
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +435,11 @@ Command: TypeAlias = (
     | RecordStopAttempt
     | CloseStale
     | OpenMonth
+    | ConfirmMonth
+    | UndoMonth
     | Adjust
+    | AcceptSetAside
+    | DropSetAside
     | RaiseAlert
     | ResolveAlert
     | LookForAlerts
@@ -439,6 +495,8 @@ class Refused:
     """What was asked for would break a rule; nothing was changed."""
 
     text: str
+    field: str = ""
+    """The part of the command that does not fit, where it is one."""
 
 
 Reply: TypeAlias = Done | Booted | Authorized | Started | Unknown | Refused

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from ocpp_server.core import admission, alerts
+from ocpp_server.core import admission, alerts, months, set_aside_decisions
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.authorize import authorize
@@ -12,7 +12,7 @@ from ocpp_server.core.frozen import replace
 from ocpp_server.core.leaks import is_watched
 from ocpp_server.core.meter_values import meter_values
 from ocpp_server.core.period import CLOCK_TOLERANCE, parse_timestamp, split_by_hour
-from ocpp_server.core.quota import WARNINGS, account_of, open_month, warning_id
+from ocpp_server.core.quota import account_of, open_month, warning_id
 from ocpp_server.core.records import (
     SAID,
     Admission,
@@ -98,12 +98,18 @@ def decide(site: Site, command: cmd.Command) -> Decision:
                 NoteKind.CHARGE_POINT, text, charge_point_id=charge_point_id, figures={"by": by, **dict(figures)}
             )
             return draft.decide(cmd.Done())
-        case cmd.ReplaceChargers(_, rows):
-            return Decision(cmd.Done(), (ch.PutChargers(rows),))
+        case cmd.ReplaceChargers():
+            return _replace_chargers(site, command)
         case cmd.OpenMonth():
-            return _open_month(site, command)
+            return months.begin_month(site, command)
+        case cmd.ConfirmMonth():
+            return months.confirm_month(site, command)
+        case cmd.UndoMonth():
+            return months.undo_month(site, command)
         case cmd.Adjust():
             return _adjust(site, command)
+        case cmd.AcceptSetAside() | cmd.DropSetAside():
+            return set_aside_decisions.decide_set_aside(site, command)
         case cmd.LookForAlerts():
             return alerts.look_for_alerts(site, command)
         case cmd.AcknowledgeAlert():
@@ -196,19 +202,18 @@ def _replace_users(site: Site, command: cmd.ReplaceUsers) -> Decision:
     for user in site.users.users.values():
         if quotas.get(user.account) != user.quota:
             draft.resolve(warning_id(user.account))
+    if command.figures:
+        draft.note(NoteKind.USER, "users1.csv edited by hand", figures={"by": command.by, **dict(command.figures)})
     return draft.decide(cmd.Done())
 
 
-def _open_month(site: Site, command: cmd.OpenMonth) -> Decision:
-    """Open a month exactly once; never an earlier one (rule 11)."""
+def _replace_chargers(site: Site, command: cmd.ReplaceChargers) -> Decision:
+    """Put new rows in force, with a note of what somebody changed by hand."""
     draft = Draft(site, command.at)
-    if site.open_month is not None and command.month <= site.open_month:
-        return draft.decide(cmd.Done())
-    draft.put(ch.PutOpenMonth(command.month))
-    for alert in site.alerts.values():
-        if alert.kind in WARNINGS:
-            draft.resolve(alert.alert_id)
-    draft.note(NoteKind.MONTH, "month opened", figures={"month": command.month, "closed": site.open_month})
+    draft.put(ch.PutChargers(command.rows))
+    if command.figures:
+        figures = {"by": command.by, **dict(command.figures)}
+        draft.note(NoteKind.CHARGE_POINT, "chargers.csv edited by hand", figures=figures)
     return draft.decide(cmd.Done())
 
 

@@ -23,6 +23,7 @@ from ocpp_server.core.records import (
     RefusedTag,
     Transaction,
 )
+from ocpp_server.core.set_aside import SetAside
 from ocpp_server.core.site import Site
 from ocpp_server.core.users import IdTag
 
@@ -58,6 +59,7 @@ class Draft:
         self._booking_id = site.next_booking_id
         self._reading_number = site.next_reading_number
         self._note_number = site.next_note_number
+        self._set_aside: dict[int, SetAside] = {}
         self._keys: set[str] = set()
         self._booked: dict[tuple[Month, IdTag], Wh] = {}
 
@@ -125,6 +127,28 @@ class Draft:
         self.put(ch.AddReading(reading))
         self._reading_number += 1
 
+    @property
+    def set_aside_number(self) -> int:
+        """The number of the next energy that is set aside."""
+        return max([self.site.next_set_aside_number, *(number + 1 for number in self._set_aside)])
+
+    def open_set_aside(self) -> dict[int, SetAside]:
+        """All energy that waits for a person, with what was drafted so far."""
+        known = {**self.site.open_set_aside, **self._set_aside} if self._set_aside else self.site.open_set_aside
+        return {number: one for number, one in known.items() if one.is_open}
+
+    def set_aside_of(self, transaction_id: int) -> list[SetAside]:
+        """Readings of this session that wait for a person, oldest first."""
+        known = self.site.set_aside_of.get(transaction_id, {})
+        if self._set_aside:
+            known = known | {n: one for n, one in self._set_aside.items() if one.transaction_id == transaction_id}
+        return [known[number] for number in sorted(known) if known[number].is_open]
+
+    def put_set_aside(self, one: SetAside) -> None:
+        """Draft it as it is from now on."""
+        self._set_aside[one.number] = one
+        self.put(ch.PutSetAside(one))
+
     def charge_point(self, charge_point_id: str) -> ChargePoint:
         """The charge point as it is known; a stranger starts as one that has never booted."""
         known = self.site.charge_points.get(charge_point_id)
@@ -148,6 +172,19 @@ class Draft:
             return self._take_back(transaction, Wh(-delta), until)
         return transaction.booked
 
+    def book_between(
+        self, transaction: Transaction, wh: Wh, since: datetime, until: datetime, reason: str
+    ) -> tuple[tuple[Month, Wh], ...]:
+        """Book energy that a person added to a session and that flowed in this time, on top of what it has.
+
+        Gives what is booked for it then, by month.
+        """
+        booked = dict(transaction.booked)
+        for part in split_by_hour(min(since, until), until, wh, self.site.policy.zone):
+            self._add(transaction, part, BookingKind.CORRECTION, reason)
+            booked[part.month] = Wh(booked.get(part.month, 0) + part.wh)
+        return tuple(sorted(booked.items()))
+
     def close(self, transaction: Transaction, kind: EndKind, text: str, figures: Mapping[str, object]) -> Transaction:
         """End a transaction that never ended, at its last trusted register (rule 22)."""
         closed = replace(
@@ -169,9 +206,21 @@ class Draft:
         if alert_id in self.site.alerts:
             self.put(ch.RemoveAlert(alert_id))
 
-    def adjust(self, id_tag: str, wh: Wh, part: Slice, kind: BookingKind, reason: str) -> None:
+    def adjust(
+        self,
+        id_tag: str,
+        wh: Wh,
+        part: Slice,
+        kind: BookingKind,
+        reason: str,
+        *,
+        charge_point_id: str = "",
+        is_on_quota: bool = True,
+    ) -> None:
         """Book energy that no transaction stands for."""
-        self._put_booking(part, kind, id_tag, wh, reason=reason)
+        self._put_booking(
+            part, kind, id_tag, wh, charge_point_id=charge_point_id, is_on_quota=is_on_quota, reason=reason
+        )
 
     def _take_back(self, transaction: Transaction, wh: Wh, until: datetime) -> tuple[tuple[Month, Wh], ...]:
         zone = self.site.policy.zone
@@ -188,7 +237,7 @@ class Draft:
                 left = Wh(left - part)
         return tuple((month, amount) for month, amount in sorted(booked.items()) if amount)
 
-    def _add(self, transaction: Transaction, part: Slice, kind: BookingKind) -> None:
+    def _add(self, transaction: Transaction, part: Slice, kind: BookingKind, reason: str = "") -> None:
         self._put_booking(
             part,
             kind,
@@ -197,6 +246,7 @@ class Draft:
             charge_point_id=transaction.charge_point_id,
             transaction_id=transaction.transaction_id,
             is_on_quota=transaction.is_on_quota,
+            reason=reason,
         )
 
     def _put_booking(

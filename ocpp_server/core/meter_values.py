@@ -14,6 +14,7 @@ from ocpp_server.core.period import Gap, Moment, elapsed_s, moment_of
 from ocpp_server.core.quota import WARNINGS, find_user, open_month, tags_of, warning_id, warning_of
 from ocpp_server.core.records import Alert, ChargePoint, EndKind, NoteKind, Reading, Transaction
 from ocpp_server.core.register import Finding, FindingKind, Register, observe, observe_interval
+from ocpp_server.core.set_aside_rules import follow
 from ocpp_server.core.settlement import raise_stop
 from ocpp_server.core.site import Site
 from ocpp_server.core.succession import attributed, within_session
@@ -59,7 +60,7 @@ def take_samples(
     if charge_point is not draft.site.charge_points.get(charge_point.charge_point_id):
         draft.put(ch.PutChargePoint(charge_point))
     draft.put(ch.PutTransaction(transaction))
-    _warn(draft, transaction)
+    warn(draft, transaction)
 
 
 def book_samples(
@@ -118,6 +119,7 @@ def _late_samples(
         register, findings = raise_stop(transaction.register, sample.registers[0], moment, most)
         register = within_session(draft.site, charge_point, transaction, register)
         note_findings(draft, transaction, findings)
+        follow(draft, charge_point, transaction, register, findings=findings, moment=moment, max_power_w=most)
         if register is not transaction.register:
             booked = draft.book(transaction, register.energy, moment.at)
             transaction = replace(transaction, register=register, booked=booked, booked_at=moment.at)
@@ -140,6 +142,7 @@ def _take_sample(
         figures = {"value": sample.skipped[0]}
         draft.note_state(NoteKind.ODDITY, "unreadable value skipped", transaction, figures=figures)
     note_findings(draft, transaction, findings)
+    follow(draft, charge_point, transaction, register, findings=findings, moment=moment, max_power_w=most)
     booked_at = transaction.booked_at
     if sample.registers or sample.interval is not None:  # one of power alone does not tell what flowed until then
         booked_at = moment.at if booked_at is None else max(booked_at, moment.at)
@@ -214,7 +217,7 @@ def _log_nobodys(draft: Draft, command: MeterValues, samples: list[tuple[Moment,
     )
 
 
-def _warn(draft: Draft, transaction: Transaction) -> None:
+def warn(draft: Draft, transaction: Transaction) -> None:
     """Warn once a month, and again when it gets worse, that an account nears its quota (rule 28)."""
     user = find_user(draft.site, transaction.id_tag) if transaction.is_on_quota else None
     if user is None or not user.quota:

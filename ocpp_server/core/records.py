@@ -251,6 +251,7 @@ class NoteKind(StrEnum):
     OVERSHOOT = "overshoot"
     WARNING = "quota nearly used up"
     ADJUSTED = "adjusted"
+    DECIDED = "set aside decided"
     USER = "user edited"
     CHARGE_POINT = "charge point edited"
     CALL = "call by hand"
@@ -261,6 +262,9 @@ class NoteKind(StrEnum):
 
 SAID: Final = "said"
 """Name of the figure that holds a charge point's own words: never logged, for they may hold a secret or a whole tag."""
+
+ROWS: Final = "rows"
+"""Name of the figure that tells a table's rows by whole tags: never logged either."""
 
 
 @dataclass(frozen=True, slots=True)

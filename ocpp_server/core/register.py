@@ -29,6 +29,7 @@ UNIT_FACTOR = 1000
 _JITTER = Wh(10)
 _SMALLEST_MISTAKEN_REGISTER = 10_000
 _LARGEST_STEP_OF_A_REGISTER = 1000
+_MOST_DOUBTED = 20
 
 
 class FindingKind(StrEnum):
@@ -91,6 +92,8 @@ class Register:
     """Sum of Energy.Active.Import.Interval; counts only while no register was ever seen (rule 2)."""
     start_unit: EnergyUnit | None = None
     """Proven by the first labelled sample, where the assumed unit of meterStart was wrong."""
+    doubted: tuple[Candidate, ...] = ()
+    """The newest readings that were set aside: the very same one again, from a queue, says nothing new."""
 
     @property
     def energy(self) -> Wh:
@@ -123,6 +126,8 @@ def observe(register: Register, candidates: tuple[Wh, ...], moment: Moment, max_
     """
     if register.last is None:
         return replace(_rebased(register, candidates[0], moment), carried=register.energy), ()
+    if is_doubted(register, candidates[0], moment):
+        return register, ()
     is_old = register.is_sampled and is_not_later(moment, register.last_moment)
     fitting = next((value for value in candidates if fits(register, value, moment, max_power_w)), None)
     if is_old and ((fitting or candidates[-1]) <= register.last or _is_of_left_scale(register, moment)):
@@ -141,12 +146,14 @@ def observe(register: Register, candidates: tuple[Wh, ...], moment: Moment, max_
 
 def observe_interval(register: Register, interval: Wh, moment: Moment, max_power_w: int) -> Observation:
     """Take an interval value, for a charge point that gives no register at all."""
-    if register.is_sampled or is_not_later(moment, register.last_moment):
+    is_told = is_not_later(moment, register.last_moment) or is_doubted(register, interval, moment)
+    if register.is_sampled or is_told:
         return register, ()
     over = max(0, round(interval - deliverable(register, moment, max_power_w)))
     if over > register.slack_left:
         text = "interval is more than could be delivered"
-        return register, (Finding(FindingKind.SET_ASIDE, text, register.intervals, interval),)
+        finding = Finding(FindingKind.SET_ASIDE, text, register.intervals, interval)
+        return doubting(register, Candidate(interval, moment)), (finding,)
     seconds = elapsed_s(register.last_moment, moment)
     taken = replace(
         register,
@@ -187,7 +194,19 @@ def fits(register: Register, value: Wh, moment: Moment, max_power_w: int) -> boo
         return False
     if register.jump is not None and value >= register.jump.value - _JITTER:
         return False  # time alone never releases what was set aside
+    if is_doubted(register, value, moment):
+        return False
     return _growth(register, value) <= deliverable(register, moment, max_power_w) + register.slack_left
+
+
+def is_doubted(register: Register, value: Wh, moment: Moment) -> bool:
+    """This very reading was set aside before: same value, same stamp."""
+    return any(one.value == value and one.moment.raw == moment.raw for one in register.doubted)
+
+
+def doubting(register: Register, candidate: Candidate) -> Register:
+    """The register that remembers a reading as set aside."""
+    return replace(register, doubted=(*register.doubted, candidate)[-_MOST_DOUBTED:])
 
 
 def _growth(register: Register, value: Wh) -> int:
@@ -257,7 +276,8 @@ def _too_high(register: Register, value: Wh, moment: Moment, max_power_w: int) -
     if jump is not None and abs(value - jump.value) <= SLACK:
         return replace(register, jump=replace(jump, value=min(value, jump.value))), ()
     finding = Finding(FindingKind.SET_ASIDE, "more than could be delivered", register.last, value)
-    return replace(register, jump=Candidate(value, moment)), (finding,)
+    held = Candidate(value, moment)
+    return replace(doubting(register, held), jump=held), (finding,)
 
 
 def _too_low(register: Register, value: Wh, moment: Moment, max_power_w: int) -> Observation:

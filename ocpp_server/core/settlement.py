@@ -14,8 +14,10 @@ from ocpp_server.core.register import (
     FindingKind,
     Observation,
     Register,
+    doubting,
     fits,
     gone_on,
+    is_doubted,
     on_start_scale,
 )
 
@@ -38,10 +40,12 @@ def settle(register: Register, meter_stop: Wh | None, moment: Moment, max_power_
     if otherwise is not None:
         return otherwise
     is_known = register.jump is not None and register.jump.value == meter_stop
+    is_known = is_known or is_doubted(register, meter_stop, moment)
     if meter_stop > register.last and not is_known:
         text = "meterStop is more than could be delivered"
         finding = Finding(FindingKind.SET_ASIDE, text, register.last, meter_stop)
-        return replace(register, jump=Candidate(meter_stop, moment)), (finding,)
+        held = Candidate(meter_stop, moment)
+        return replace(doubting(register, held), jump=held), (finding,)
     return register, (_unproven(register, meter_stop),)
 
 
@@ -51,7 +55,7 @@ def raise_stop(register: Register, meter_stop: Wh | None, moment: Moment, max_po
     if settled.energy > register.energy:
         return settled, findings
     set_aside = tuple(finding for finding in findings if finding.kind is FindingKind.SET_ASIDE)
-    return (replace(register, jump=settled.jump) if set_aside else register), set_aside
+    return (replace(register, jump=settled.jump, doubted=settled.doubted) if set_aside else register), set_aside
 
 
 def capped(register: Register, highest: Wh) -> Register:

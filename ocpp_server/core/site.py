@@ -12,11 +12,14 @@ from ocpp_server.core.energy import BrandProfile, BrandRule, EnergyUnit, Wh, mat
 from ocpp_server.core.frozen import dataclass, replace
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, ChargePoint, Note, Reading, RefusedTag, Transaction
+from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
 from ocpp_server.core.users import ChargerRow, IdTag, User, UserTable
 
 MOST_READINGS = 500
 MOST_NOTES = 500
 MOST_REFUSED_TAGS = 50
+MOST_OPEN_SET_ASIDE = 1_000
+MOST_DECIDED_SET_ASIDE = 1_000
 _KEEP_ENDED = timedelta(days=62)
 
 StartKey: TypeAlias = tuple[str, int, str, str, str]
@@ -92,6 +95,13 @@ class Site:
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=MOST_NOTES))
     refused_tags: deque[RefusedTag] = field(default_factory=lambda: deque(maxlen=MOST_REFUSED_TAGS))
     alerts: dict[str, Alert] = field(default_factory=dict)
+    open_set_aside: dict[int, SetAside] = field(default_factory=dict)
+    """Energy that waits for a person, by number."""
+    set_aside_of: dict[int, dict[int, SetAside]] = field(default_factory=dict)
+    """Of these the readings, by transaction."""
+    decided_set_aside: dict[int, SetAside] = field(default_factory=dict)
+    """The newest that a person accepted or dropped: the ledger has all."""
+    next_set_aside_number: int = 1
     next_transaction_id: int = 1
     next_booking_id: int = 1
     next_reading_number: int = 1
@@ -168,6 +178,8 @@ def apply(site: Site, change: ch.Change) -> None:
             if number >= site.next_refusal_number:
                 site.next_refusal_number = number + 1
                 site.refused_tags.append(refused)
+        case ch.PutSetAside(set_aside):
+            _put_set_aside(site, set_aside)
         case ch.PutUsers(table):
             _put_users(site, table)
         case ch.PutChargers(rows):
@@ -250,6 +262,25 @@ def _add_reading(site: Site, reading: Reading) -> None:
         site.reading_keys.discard(site.readings[0].key)
     site.readings.append(reading)
     site.reading_keys.add(reading.key)
+
+
+def _put_set_aside(site: Site, one: SetAside) -> None:
+    number = one.number
+    site.next_set_aside_number = max(site.next_set_aside_number, number + 1)
+    before = site.open_set_aside.pop(number, None)
+    if before is not None and before.transaction_id in site.set_aside_of:
+        site.set_aside_of[before.transaction_id].pop(number, None)
+        if not site.set_aside_of[before.transaction_id]:
+            del site.set_aside_of[before.transaction_id]
+    site.decided_set_aside.pop(number, None)
+    if one.is_open:
+        site.open_set_aside[number] = one
+        if one.kind is SetAsideKind.READING and one.transaction_id is not None:
+            site.set_aside_of.setdefault(one.transaction_id, {})[number] = one
+    elif one.state is not SetAsideState.WITHDRAWN:
+        site.decided_set_aside[number] = one
+        if len(site.decided_set_aside) > MOST_DECIDED_SET_ASIDE:
+            del site.decided_set_aside[min(site.decided_set_aside)]
 
 
 def _put_users(site: Site, table: UserTable) -> None:

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from ocpp_server.core import changes as ch
-from ocpp_server.core.authorize import id_tag_info, judge
+from ocpp_server.core.admission import admission_of
+from ocpp_server.core.authorize import access_of, id_tag_info, judge
 from ocpp_server.core.commands import Authorized, Done, Reply, StopTransaction
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh
@@ -12,11 +13,21 @@ from ocpp_server.core.frozen import replace
 from ocpp_server.core.meter_values import book_samples, note_findings, timed_samples
 from ocpp_server.core.period import Gap, Moment, moment_of
 from ocpp_server.core.quota import find_user, open_month, tags_of
-from ocpp_server.core.records import AuthorizationStatus, ChargePoint, EndKind, NoteKind, StopCause, Transaction
+from ocpp_server.core.records import (
+    Admission,
+    AuthorizationStatus,
+    ChargePoint,
+    EndKind,
+    NoteKind,
+    StopCause,
+    Transaction,
+)
+from ocpp_server.core.set_aside_rules import follow, keep_orphan
 from ocpp_server.core.settlement import raise_stop, settle
 from ocpp_server.core.site import Site
 from ocpp_server.core.start_transaction import RETRY_WITHOUT_CLOCK, meter_text, meter_wh
 from ocpp_server.core.succession import attributed, within_session
+from ocpp_server.core.users import Access
 
 _LONGEST_STOP_DELAY_S = 60.0
 
@@ -28,13 +39,15 @@ def stop_transaction(site: Site, command: StopTransaction) -> Decision:
     moment = moment_of(command.timestamp, command.at, site.policy.zone, charge_point.gaps)
     named = site.transactions.get(command.transaction_id or 0)
     if named is not None and named.charge_point_id != command.charge_point_id:
-        _keep_orphan(draft, command, "stop for another charge point's transaction")
+        text = "stop for another charge point's transaction"
+        _keep_orphan(draft, charge_point, command, moment=moment, text=text, owner=named.charge_point_id)
         text = "a charge point tried to stop another one's transaction"
         draft.note(NoteKind.SECURITY, text, charge_point_id=command.charge_point_id)
     else:
         meant = named or _repeated(site, command, moment) or _meant(site, charge_point, command, moment)
         if meant is None:
-            _keep_orphan(draft, command, "stop for no session that is known")
+            text = "stop for no session that is known"
+            _keep_orphan(draft, charge_point, command, moment=moment, text=text)
         elif meant.end_kind is EndKind.STOPPED:
             _stop_again(draft, charge_point, meant, command, moment)
         else:
@@ -100,6 +113,7 @@ def _stop(
     register, findings = settle(sampled.register, meter_stop, moment, most)
     register = within_session(draft.site, charge_point, sampled, register)
     note_findings(draft, sampled, findings)
+    follow(draft, charge_point, sampled, register, findings=findings, moment=moment, max_power_w=most)
     ended = replace(
         sampled,
         register=register,
@@ -142,6 +156,7 @@ def _stop_again(
     register, findings = raise_stop(session.register, meter_stop, moment, most)
     register = within_session(draft.site, charge_point, session, register)
     note_findings(draft, session, findings)
+    follow(draft, charge_point, session, register, findings=findings, moment=moment, max_power_w=most)
     if register.energy <= session.energy:
         if register is not session.register:  # what was set aside is not shown again
             draft.put(ch.PutTransaction(replace(session, register=register)))
@@ -160,19 +175,27 @@ def _stop_again(
     draft.note(NoteKind.ODDITY, "raised by a second stop", raised, figures=figures)
 
 
-def _keep_orphan(draft: Draft, command: StopTransaction, text: str) -> None:
-    """Park a stop that fits no session, for the administrator; nothing is booked."""
-    draft.note(
-        NoteKind.ORPHAN,
-        text,
-        charge_point_id=command.charge_point_id,
-        id_tag=command.id_tag.strip(),
-        figures={
-            "transaction": command.transaction_id,
-            "meter_stop": str(command.meter_stop)[:40],
-            "timestamp": command.timestamp[:40],
-            "reason": command.reason[:40],
-        },
+def _keep_orphan(
+    draft: Draft, charge_point: ChargePoint, command: StopTransaction, *, moment: Moment, text: str, owner: str = ""
+) -> None:
+    """Park a stop that fits no session, for the administrator; nothing is booked. `owner`: whose its id is."""
+    site, charge_point_id = draft.site, command.charge_point_id
+    figures = {
+        "transaction": command.transaction_id,
+        "meter_stop": str(command.meter_stop)[:40],
+        "timestamp": command.timestamp[:40],
+        "reason": command.reason[:40],
+    }
+    draft.note(NoteKind.ORPHAN, text, charge_point_id=charge_point_id, id_tag=command.id_tag.strip(), figures=figures)
+    is_approved = admission_of(site, charge_point_id) in (Admission.APPROVED, None)
+    keep_orphan(
+        draft,
+        command,
+        moment,
+        f"{text}: it is {owner}'s" if owner else text,
+        meter_stop=meter_wh(site, charge_point, command.meter_stop),
+        is_on_quota=is_approved and access_of(site, charge_point_id) is not Access.FREE,
+        figures=figures,
     )
 
 

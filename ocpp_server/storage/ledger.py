@@ -21,12 +21,13 @@ import msgspec
 
 from ocpp_server.core.changes import Change
 from ocpp_server.core.site import Policy, Site
-from ocpp_server.storage import ledger_file
+from ocpp_server.storage import ledger_file, restore_journal
 from ocpp_server.storage import ledger_schema as sql
 from ocpp_server.storage.errors import LedgerError, LedgerVersionError, LedgerWriteError
 from ocpp_server.storage.ledger_codec import Row, decode, encode, with_surrogates_as_bytes
 from ocpp_server.storage.ledger_load import first_transaction_id, load_site
 from ocpp_server.storage.ledger_rows import rows_of
+from ocpp_server.storage.ledger_upgrade import upgrade_with_copy
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -100,6 +101,7 @@ class Ledger:
     def _open(self) -> None:
         try:
             self._lock = ledger_file.FolderLock(self.path.with_suffix(".lock"))
+            restore_journal.finish(self.path.parent)
             ledger_file.keep_reserve(self.path.with_name(RESERVE), self._reserve_bytes)
             written = ledger_file.written_at(self.path)
             self.written_at = None if written is None else datetime.fromtimestamp(written, UTC)
@@ -138,6 +140,8 @@ class Ledger:
         self.content_hashes = decode(meta["clean"], dict[str, str]) if self.was_clean else {}
         if not self.was_clean:
             self._check_after_crash(connection)
+        if 0 < version < sql.SCHEMA_VERSION:
+            upgrade_with_copy(connection, self.path)
 
     def _create(self, connection: sqlite3.Connection) -> None:
         """Tables and markers in one transaction: a server killed meanwhile leaves an empty file."""

@@ -10,6 +10,7 @@ from ocpp_server.core import site as limits
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, ChargePoint, Note, Reading, RefusedTag, Transaction
+from ocpp_server.core.set_aside import SetAside
 from ocpp_server.core.site import Policy, Site, apply, kept_since
 from ocpp_server.core.users import ChargerRow, IdTag, UserTable
 from ocpp_server.storage.ledger_codec import decode, lower_bound, text_of
@@ -32,6 +33,8 @@ def load_site(connection: sqlite3.Connection, policy: Policy, now: datetime) -> 
     _load_totals(connection, site, before)
     (last_booking,) = connection.execute("SELECT max(booking_id) FROM bookings").fetchone()
     site.next_booking_id = (last_booking or 0) + 1
+    (last_set_aside,) = connection.execute("SELECT max(number) FROM set_aside").fetchone()
+    site.next_set_aside_number = (last_set_aside or 0) + 1
     return site
 
 
@@ -58,6 +61,11 @@ def _changes(connection: sqlite3.Connection, before: datetime) -> Iterator[ch.Ch
         yield ch.AddNote(number, note)
     for number, refused in _newest(connection, "refused_tags", RefusedTag, limits.MOST_REFUSED_TAGS):
         yield ch.AddRefusedTag(number, refused)
+    for waiting in _documents(connection, "SELECT document FROM set_aside WHERE state = 'open'", SetAside):
+        yield ch.PutSetAside(waiting)
+    decided = "SELECT document FROM set_aside WHERE state IN ('accepted', 'dropped') ORDER BY number DESC LIMIT ?"
+    for one in _documents(connection, decided, SetAside, limits.MOST_DECIDED_SET_ASIDE):
+        yield ch.PutSetAside(one)
     for alert in _documents(connection, "SELECT document FROM alerts ORDER BY rowid", Alert):
         yield ch.PutAlert(alert)
 
@@ -85,7 +93,7 @@ def _configurations(connection: sqlite3.Connection) -> Iterator[ch.Change]:
         yield ch.PutConfiguration(text_of(key), datetime.fromisoformat(at), keys)
 
 
-def _documents(connection: sqlite3.Connection, query: str, kind: type[_T], *values: str) -> Iterator[_T]:
+def _documents(connection: sqlite3.Connection, query: str, kind: type[_T], *values: str | int) -> Iterator[_T]:
     for (document,) in connection.execute(query, values):
         yield decode(document, kind)
 

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Booking, BookingKind, Note, NoteKind, Reading, Transaction
+from ocpp_server.core.set_aside import SetAside, SetAsideState
 from ocpp_server.core.users import IdTag, UserTable
 from ocpp_server.storage.errors import LedgerError
 from ocpp_server.storage.ledger_codec import Value, decode, lower_bound, text_of
@@ -81,6 +82,20 @@ class LedgerReader:
         conditions.add_document("transaction_id", wanted.transaction_id)
         conditions.add_times("json_extract(document, '$.at')")
         return self._page("readings", "number", conditions, Reading)
+
+    def set_aside(self, wanted: Wanted, state: SetAsideState | None = None) -> list[tuple[int, SetAside]]:
+        """Energy that waits or waited for a person, with its numbers, newest first. `since` and `until`: of the
+        reading. None in a ledger that no server of this version has had yet.
+        """
+        conditions = _Conditions(wanted, "number")
+        conditions.add_column("charge_point_id", wanted.charge_point_id)
+        conditions.add_document("id_tag", wanted.id_tag)
+        conditions.add_document("transaction_id", wanted.transaction_id)
+        conditions.add_times("json_extract(document, '$.at')")
+        conditions.add_column("state", None if state is None else state.value)
+        with self._reading() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+        return self._page("set_aside", "number", conditions, SetAside) if version > 1 else []
 
     def bookings(self, wanted: Wanted, kinds: tuple[BookingKind, ...] = ()) -> list[Booking]:
         """Bookings, newest first. `since` and `until` are about when they were booked."""

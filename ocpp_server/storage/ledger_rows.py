@@ -15,6 +15,7 @@ MOST_NOTES = 20_000
 MOST_EVIDENCE = 20_000
 """Notes of kinds "set aside" and "orphan"."""
 MOST_REFUSED_TAGS = 200
+MOST_WITHDRAWN = 20_000
 _PRUNE_EVERY = 250
 _PRUNE_NOTES_EVERY = 2_500
 """It takes 60 ms, as all of them are sorted."""
@@ -57,6 +58,8 @@ class _Group:
                 self._put(sql.ADD_NOTE, number, time_text(note.at), note.kind.value, encode(note))
             case ch.AddRefusedTag(number, refused):
                 self._put(sql.ADD_REFUSED_TAG, number, encode(refused))
+            case ch.PutSetAside(one):
+                self._put(sql.PUT_SET_ASIDE, one.number, one.state.value, one.charge_point_id, encode(one))
             case ch.PutConfiguration(charge_point_id, at, keys):
                 self._put(sql.PUT_CONFIGURATION, charge_point_id, time_text(at), encode(keys))
             case ch.PutUsers(table):
@@ -140,6 +143,8 @@ def _prunings(rows: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
         due[sql.PRUNE_READINGS] = [(newest - MOST_READINGS,)]
     if newest := _passed(rows.get(sql.ADD_REFUSED_TAG, ()), _PRUNE_EVERY):
         due[sql.PRUNE_REFUSED_TAGS] = [(newest - MOST_REFUSED_TAGS,)]
+    if newest := _passed(rows.get(sql.PUT_SET_ASIDE, ()), _PRUNE_EVERY):
+        due[sql.PRUNE_SET_ASIDE] = [(newest - MOST_WITHDRAWN,)]
     if _passed(rows.get(sql.ADD_NOTE, ()), _PRUNE_NOTES_EVERY):
         due |= {sql.PRUNE_NOTES: [(MOST_NOTES,)], sql.PRUNE_EVIDENCE: [(MOST_EVIDENCE,)]}
     return due

@@ -5,9 +5,19 @@ nothing. `ON CONFLICT … DO NOTHING` rather than `OR IGNORE`: the latter would 
 and reach into the triggers.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-SCHEMA = """
+_SET_ASIDE = """
+CREATE TABLE set_aside (
+    number INTEGER PRIMARY KEY, state TEXT NOT NULL, charge_point_id TEXT NOT NULL, document TEXT NOT NULL
+);
+CREATE INDEX set_aside_by_state ON set_aside (state, number);
+"""
+
+UPGRADES = {1: f"BEGIN;{_SET_ASIDE}"}
+"""What makes a ledger of this schema one of the next; each begins a transaction that whoever runs it ends."""
+
+_TABLES = """
 BEGIN;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE bookings (
@@ -53,6 +63,7 @@ CREATE TABLE refused_tags (number INTEGER PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE in_force (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 """
+SCHEMA = _TABLES + _SET_ASIDE
 """Begins a transaction that whoever runs it ends. Times are `ledger_codec.time_text`, documents JSON.
 `in_force` holds one document each: users, chargers, open_month. Of `meta` see `ledger`.
 """
@@ -80,6 +91,10 @@ PUT_CONFIGURATION = """
 INSERT INTO configurations VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET
     at = excluded.at, document = excluded.document
 """
+PUT_SET_ASIDE = """
+INSERT INTO set_aside VALUES (?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET
+    state = excluded.state, charge_point_id = excluded.charge_point_id, document = excluded.document
+"""
 PUT_IN_FORCE = "INSERT INTO in_force VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET document = excluded.document"
 PUT_ALERT = "INSERT INTO alerts VALUES (?, ?) ON CONFLICT (alert_id) DO UPDATE SET document = excluded.document"
 REMOVE_ALERT = "DELETE FROM alerts WHERE alert_id = ?"
@@ -101,4 +116,6 @@ PRUNE_READINGS = "DELETE FROM readings WHERE number <= ?"
 PRUNE_NOTES = _PRUNE_NOTES.format(kinds="NOT IN ('set aside', 'orphan')")
 PRUNE_EVIDENCE = _PRUNE_NOTES.format(kinds="IN ('set aside', 'orphan')")
 """Notes of energy that was not booked: who has a question about it may ask late."""
+PRUNE_SET_ASIDE = "DELETE FROM set_aside WHERE state = 'withdrawn' AND number <= ?"
+"""What a person decided is kept for ever, as the bookings are."""
 PRUNE_REFUSED_TAGS = "DELETE FROM refused_tags WHERE number <= ?"

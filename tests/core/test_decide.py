@@ -14,7 +14,7 @@ from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Gap, Month
 from ocpp_server.core.records import SAID, Admission, ChargePoint, NoteKind
 from ocpp_server.core.site import Policy, Site, apply
-from ocpp_server.core.users import Access, ChargerRow, IdTag
+from ocpp_server.core.users import Access, ChargerRow, IdTag, UserTable
 
 
 def _known(site: SiteBuilder, charge_point_id: str = CHARGE_POINT) -> ChargePoint:
@@ -313,23 +313,31 @@ def test_a_new_table_of_charge_points_is_in_force_at_once() -> None:
     assert site.site.chargers == {}
 
 
-def test_a_month_opens_exactly_once_and_never_an_earlier_one() -> None:
-    """Rule 11."""
-    site = SiteBuilder([user("RFID001", 300)])
-    site.do(cmd.OpenMonth(at(0), JANUARY))
-    site.do(cmd.RaiseAlert(at(0), "disk", "disk", "full"))
-    site.meter(site.begin(), sample(1, 299))
-    raised = sorted(site.site.alerts)
-    site.do(cmd.OpenMonth(at(1), FEBRUARY))
-    opened = dict(site.notes[0].figures)
-    site.do(cmd.OpenMonth(at(2), FEBRUARY))
-    twice = site.last
-    site.do(cmd.OpenMonth(at(3), JANUARY))
+def test_a_person_has_the_last_word_on_the_open_month() -> None:
+    """What is opened by mistake is taken back, what the clock must not open alone is confirmed (rule 11)."""
+    site = SiteBuilder()
+    site.do(cmd.OpenMonth(at(0), FEBRUARY))
+    taken_back = site.do(cmd.UndoMonth(at(1), FEBRUARY, JANUARY, "clock was ahead", "Ann")), site.site.open_month
+    confirmed = site.do(cmd.ConfirmMonth(at(60 * 24 * 20), FEBRUARY, "Ann")), site.site.open_month
 
-    assert raised == ["disk", "quota-RFID001"]
-    assert opened == {"month": "2025-02", "closed": "2025-01"}
-    assert (twice, site.last, site.site.open_month) == ((), (), FEBRUARY)
-    assert list(site.site.alerts) == ["disk"]
+    assert (taken_back, confirmed) == ((cmd.Done(), JANUARY), (cmd.Done(), FEBRUARY))
+
+
+def test_tables_edited_by_hand_are_noted_with_whose_edit_it_seems() -> None:
+    """In the same step that puts them in force; an edit through the server tells itself."""
+    site = SiteBuilder([user("RFID001")])
+    figures = (("changed", "1"), ("rows", "RFID001 changed: blocked no to yes"))
+    site.do(cmd.ReplaceUsers(at(0), UserTable(), "editor of users1.csv (ada)", figures))
+    (users_note,) = site.notes
+    site.do(cmd.ReplaceChargers(at(1), (), "editor of chargers.csv (ada)", figures))
+    (chargers_note,) = site.notes
+    site.do(cmd.ReplaceUsers(at(2), UserTable()))
+
+    assert site.notes == ()
+    assert (users_note.kind, users_note.text) == (NoteKind.USER, "users1.csv edited by hand")
+    assert users_note.figures == (("by", "editor of users1.csv (ada)"), *figures)
+    assert (chargers_note.kind, chargers_note.text) == (NoteKind.CHARGE_POINT, "chargers.csv edited by hand")
+    assert chargers_note.figures == (("by", "editor of chargers.csv (ada)"), *figures)
 
 
 @pytest.mark.parametrize("month", [None, Month("2024-12")])
@@ -419,3 +427,24 @@ def test_an_operators_stop_reaches_the_order() -> None:
     assert stop is not None
     assert replace(stop, result="") != stop
     assert stop.attempts == 1
+
+
+def test_a_call_by_hand_is_kept_with_who_made_it() -> None:
+    """For the audit: without its payload, which may hold a secret."""
+    site = SiteBuilder()
+
+    assert site.do(cmd.RecordCall("CP1", at(0), "Reset", "Accepted", "Ann")) == cmd.Done()
+    note = site.notes[-1]
+    assert (note.kind, note.text, dict(note.figures)) == (NoteKind.CALL, "Reset", {"by": "Ann", "result": "Accepted"})
+
+
+def test_a_word_on_energy_that_waits_reaches_its_rule() -> None:
+    """Rule 5: a person accepts or drops it."""
+    site = SiteBuilder([user("RFID001", None)])
+    number = site.begin()
+    site.meter(number, sample(1, 300))
+    site.stop(number, 2, 90_000)
+
+    assert site.do(cmd.AcceptSetAside(at(3), 1, "Ann", "seen")) == cmd.Done()
+    assert site.energy(number) == 90_000
+    assert isinstance(site.do(cmd.DropSetAside(at(4), 1, "Ann", "not seen")), cmd.Refused)

@@ -14,6 +14,7 @@ from ocpp_server.core.draft import Draft
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Booking, BookingKind, EndKind, NoteKind, RefusedTag, Transaction
+from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
 from ocpp_server.core.site import Policy, Site, apply
 from ocpp_server.core.users import IdTag
 
@@ -257,3 +258,37 @@ def test_a_long_silence_goes_into_the_hour_of_its_end() -> None:
     end = NOON + timedelta(days=90)
 
     assert Draft(site, end).book(session, Wh(500), end) == ((Month("2025-04"), 500),)
+
+
+def test_energy_that_a_person_adds_is_split_over_its_own_hours() -> None:
+    """On top of what the session has, whenever it is booked (rule 10); a time that stands still is one hour."""
+    site, session = _session()
+    session = replace(session, booked=((JANUARY, Wh(10)),))
+    draft = Draft(site, at(600))
+    booked = draft.book_between(session, Wh(60), at(30), at(90), "seen")
+    draft.book_between(session, Wh(5), at(90), at(30), "seen")
+
+    assert booked == ((JANUARY, 70),)
+    assert [(b.hour, b.wh, b.kind, b.reason) for b in _bookings(draft)] == [
+        (at(0), 30, BookingKind.CORRECTION, "seen"),
+        (at(60), 30, BookingKind.CORRECTION, "seen"),
+        (at(0), 5, BookingKind.CORRECTION, "seen"),
+    ]
+
+
+def test_what_was_drafted_of_energy_that_waits_counts_for_the_next_rule() -> None:
+    """Several readings of one message."""
+    site, session = _session()
+    one = SetAside(1, SetAsideKind.READING, NOON, NOON, CHARGE_POINT, 1, session.transaction_id, "RFID001", "why")
+    apply(site, ch.PutSetAside(one))
+    draft = Draft(site, NOON)
+    assert (draft.set_aside_number, draft.set_aside_of(session.transaction_id)) == (2, [one])
+    assert draft.open_set_aside() == {1: one}
+    another = replace(one, number=2)
+    draft.put_set_aside(another)
+    draft.put_set_aside(replace(one, state=SetAsideState.WITHDRAWN))
+
+    assert (draft.set_aside_number, draft.set_aside_of(session.transaction_id)) == (3, [another])
+    assert draft.open_set_aside() == {2: another}
+    assert draft.set_aside_of(session.transaction_id + 1) == []
+    assert [type(change) for change in draft.changes] == [ch.PutSetAside] * 2

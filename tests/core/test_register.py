@@ -675,3 +675,28 @@ def test_a_register_is_a_value() -> None:
 
     assert register == replace(started(1000))
     assert register.energy == 0
+
+
+def test_a_reading_that_was_set_aside_says_nothing_when_a_queue_brings_it_again() -> None:
+    """Its stamp lies before the newest one, so time counts by receipt; yet the register was seen below it (rule 5)."""
+    register, _ = observed(started(100_000), [(60, 100_300), (120, 160_300), (180, 100_600)])
+    again = at(120, received=50_000)
+
+    assert observe(register, (Wh(160_300),), again, MAX_POWER_W) == (register, ())
+    assert not continues(register, Wh(160_300), again, MAX_POWER_W)
+    assert [candidate.value for candidate in register.doubted] == [160_300]
+
+
+def test_an_interval_that_was_set_aside_says_nothing_when_it_comes_again() -> None:
+    """It would be set aside, and asked about, with every repetition."""
+    register, kinds = intervals(started(0), [(60, 300), (120, 60_000), (120, 60_000)])
+
+    assert (kinds, register.energy) == ([SET_ASIDE], 300)
+
+
+def test_the_newest_twenty_doubtful_readings_are_remembered() -> None:
+    """A charge point that tells two registers in turn has a doubtful reading each minute."""
+    readings = [reading for n in range(30) for reading in ((120 * n + 60, 100_000 + n), (120 * n + 120, 900_000 + n))]
+    register, _ = observed(started(100_000), readings)
+
+    assert [candidate.value for candidate in register.doubted] == [900_000 + n for n in range(10, 30)]

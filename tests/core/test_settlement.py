@@ -376,3 +376,10 @@ def test_a_stop_repeated_changes_nothing(start: int, steps: list[int], stop: int
     again, _ = raise_stop(stopped, meter_stop, at(60 * len(steps) + 60, received=10**5), MAX_POWER_W)
 
     assert again.energy == stopped.energy
+
+
+def test_a_late_reading_that_was_set_aside_before_is_not_believed_by_receipt() -> None:
+    """The register was seen below it; and it asks no more (rule 5)."""
+    register, _ = observed(started(100_000), [(60, 100_300), (120, 160_300), (180, 100_600)])
+
+    assert raise_stop(register, Wh(160_300), at(120, received=50_000), MAX_POWER_W) == (register, ())

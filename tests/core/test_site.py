@@ -25,7 +25,16 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.energy import EnergyUnit, Wh
 from ocpp_server.core.records import Alert, Booking, BookingKind, Note, NoteKind, Reading, RefusedTag
-from ocpp_server.core.site import Policy, Site, apply, forget_ended, kept_since, start_key
+from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
+from ocpp_server.core.site import (
+    MOST_DECIDED_SET_ASIDE,
+    Policy,
+    Site,
+    apply,
+    forget_ended,
+    kept_since,
+    start_key,
+)
 from ocpp_server.core.users import ChargerRow, IdTag
 
 
@@ -279,3 +288,49 @@ def test_an_old_day_is_let_go_of_by_its_date() -> None:
 def test_what_ended_within_62_days_is_kept() -> None:
     """Whole seconds: sessions end at whole seconds, and who asks within one gets one answer."""
     assert kept_since(NOON + timedelta(days=62, microseconds=5)) == NOON
+
+
+def _set_aside(
+    number: int, state: SetAsideState = SetAsideState.OPEN, transaction_id: int | None = 7
+) -> ch.PutSetAside:
+    kind = SetAsideKind.READING if transaction_id is not None else SetAsideKind.ORPHAN
+    one = SetAside(number, kind, NOON, NOON, CHARGE_POINT, 1, transaction_id, "RFID001", "why", state=state)
+    return ch.PutSetAside(one)
+
+
+def test_what_waits_is_found_by_its_session_until_it_is_decided() -> None:
+    """An orphan belongs to none; what was withdrawn is in the ledger only."""
+    site = Site(Policy(ZONE))
+    changes = [_set_aside(1), _set_aside(2), _set_aside(3, transaction_id=8), _set_aside(4, transaction_id=None)]
+    for change in changes:
+        apply(site, change)
+    assert {number: list(waiting) for number, waiting in site.set_aside_of.items()} == {7: [1, 2], 8: [3]}
+
+    apply(site, _set_aside(1, SetAsideState.ACCEPTED))
+    apply(site, _set_aside(3, SetAsideState.WITHDRAWN, 8))
+
+    assert {number: list(waiting) for number, waiting in site.set_aside_of.items()} == {7: [2]}
+    assert sorted(site.open_set_aside) == [2, 4]
+    assert (list(site.decided_set_aside), site.next_set_aside_number) == ([1], 5)
+
+
+def test_the_newest_thousand_decisions_are_in_memory() -> None:
+    """The ledger has all of them."""
+    site = Site(Policy(ZONE))
+    for number in range(1, MOST_DECIDED_SET_ASIDE + 3):
+        apply(site, _set_aside(number, SetAsideState.DROPPED))
+    apply(site, _set_aside(1, SetAsideState.DROPPED))
+
+    assert sorted(site.decided_set_aside) == list(range(3, MOST_DECIDED_SET_ASIDE + 3))
+
+
+def test_nothing_is_left_of_a_charge_point_that_was_forgotten() -> None:
+    """Its bookings and sessions stay."""
+    site = SiteBuilder([user("RFID001")])
+    site.meter(site.begin(), sample(1, 300))
+    delivered = dict(site.site.delivered)
+
+    apply(site.site, ch.RemoveChargePoint(CHARGE_POINT))
+
+    assert CHARGE_POINT not in {**site.site.charge_points, **site.site.last_seen, **site.site.profiles}
+    assert (site.site.delivered, len(site.site.open_transactions)) == (delivered, 1)

@@ -1,5 +1,6 @@
 """A short day of a site, driven through the whole server in this process: the import of an older site's files, three
-charge points, a refused tag, an edit of users1.csv, a correction, the turn of the month.
+charge points, a refused tag, an edit of users1.csv, a correction, a reading that is set aside and accepted, the turn of
+the month.
 
 Each step is a message or an event with its own time. `acknowledged` is called with the number of each step once its
 effect is durable; a day that was cut short goes on with the steps that were not acknowledged, as charge points do.
@@ -24,6 +25,7 @@ from ocpp_server.app import RunningServer, running
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.token import read_token
 from ocpp_server.core.commands import (
+    AcceptSetAside,
     Adjust,
     BootNotification,
     Command,
@@ -187,6 +189,11 @@ class Day:
         self.expected["RFID002"] -= 300
         self._stop(12, "CP_A", first, 10_900, "RFID001", 10_000)
         self._stop(13, "CP_C", refused, 0, "STRANGER", 0)
+        jumping = self._start(14, "CP_C", "RFID001", 1_000, connector=2)
+        self._meter(15, "CP_C", jumping, 1_200)
+        self._meter(16, "CP_C", jumping, 61_200)
+        add(17, lambda day, at: AcceptSetAside(at, 1, "test", "seen on the meter"))
+        self._stop(18, "CP_C", jumping, 61_500, "RFID001", 1_000)
         self._meter(55, "CP_B", other, 510_000)
         add(61, lambda day, at: Heartbeat("CP_A", at))
         self._meter(65, "CP_B", other, 512_000)
@@ -334,6 +341,8 @@ def books(data_dir: Path) -> dict[str, Any]:
             "sessions": sorted(transactions),
             "adjusted": list(ledger.execute("SELECT count(*) FROM bookings WHERE kind = 'adjustment'")),
             "imported": list(ledger.execute("SELECT count(*) FROM bookings WHERE kind = 'import'")),
+            "set aside": list(ledger.execute("SELECT number, state FROM set_aside ORDER BY number")),
+            "accepted": list(ledger.execute("SELECT sum(wh) FROM bookings WHERE reason LIKE 'set aside 1: %'")),
         }
 
 

@@ -149,6 +149,21 @@ def test_on_a_slow_disk_no_file_is_ahead_of_the_ledger(zygote: Zygote, number: i
     zygote.check("day", ("after INSERT INTO bookings", number), expected=zygote.whole)
 
 
+@pytest.mark.parametrize("distance", [None, 0, 1, 2])
+def test_a_reading_that_is_accepted_is_booked_once_wherever_that_is_killed(
+    zygote: Zygote, distance: int | None
+) -> None:
+    """In the middle of its commit, before it is durable and after: who types it again is told, or books it (rule 5)."""
+    name = "after INSERT INTO set_aside"
+    second = [number for number, step in enumerate(zygote.steps, start=1) if step == name][1]
+    commit = next(number for number in range(second, len(zygote.steps)) if zygote.steps[number - 1] == "before COMMIT")
+
+    zygote.check("day", (name, 2) if distance is None else commit + distance, expected=zygote.whole)
+
+    assert zygote.whole["books"]["set aside"] == [[1, "accepted"]]
+    assert zygote.whole["books"]["accepted"] == [[60_000]]
+
+
 def test_an_edit_between_a_stop_and_a_start_is_booked_once_wherever_that_start_is_killed(zygote: Zygote) -> None:
     """The booking and the mark of the orderly stop go in one commit: neither lost nor doubled (F10)."""
     expected = zygote.tell("edit")

@@ -14,6 +14,7 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core import records as rec
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
+from ocpp_server.core.set_aside import SetAside
 from ocpp_server.core.site import Policy
 from ocpp_server.core.users import ChargerRow, User, UserTable
 
@@ -63,6 +64,7 @@ RECORDS = (
     rec.Note,
     rec.RefusedTag,
     rec.Alert,
+    SetAside,
     UserTable,
     tuple[ChargerRow, ...],
     tuple[tuple[str, str], ...],
@@ -124,6 +126,12 @@ def _alert(draw: st.DrawFn, number: int) -> ch.Change:
     return ch.PutAlert(dataclasses.replace(draw(records(rec.Alert)), alert_id=draw(_ids)))
 
 
+def _set_aside(draw: st.DrawFn, number: int) -> ch.Change:
+    charge_point_id = draw(_ids | st.just("CP\ud800"))
+    one = dataclasses.replace(draw(records(SetAside)), number=draw(st.integers(1, 5)), charge_point_id=charge_point_id)
+    return ch.PutSetAside(one)
+
+
 def _users(draw: st.DrawFn, number: int) -> ch.Change:
     users = draw(st.lists(records(User), max_size=3))
     return ch.PutUsers(UserTable({user.id_tag: user for user in users}))
@@ -134,6 +142,7 @@ _MAKERS = (
     _transaction,
     _charge_point,
     _alert,
+    _set_aside,
     _users,
     lambda draw, number: ch.AddReading(dataclasses.replace(draw(records(rec.Reading)), number=number)),
     lambda draw, number: ch.AddNote(number, draw(records(rec.Note))),

@@ -25,6 +25,7 @@ from ocpp_server.core.records import (
     StopOrder,
     Transaction,
 )
+from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
 from ocpp_server.core.users import Account, IdTag, User, UserTable
 from ocpp_server.storage.ledger import Ledger
 from ocpp_server.storage.ledger_reader import MOST_IN_A_PAGE, LedgerReader
@@ -224,3 +225,26 @@ def test_a_card_without_a_limit_that_charges(ledger: Ledger) -> None:
     assert told is not None
     assert told.summary[1] == "In 2025-11 it used 0.005 kWh, without a limit."
     assert explain_tag(reader, POLICY, "RFID003", TODAY) is None
+
+
+def test_what_was_set_aside_of_a_session_is_told_with_its_number(ledger: Ledger) -> None:
+    """Whoever asks why energy is missing finds where to decide; an orphan that named the session is not of it."""
+    one = SetAside(1, SetAsideKind.READING, NOW, NOW, "CP1", 1, TRANSACTION_ID, "RFID001", "too much", wh=Wh(60_000))
+    decided = replace(
+        one, number=2, state=SetAsideState.ACCEPTED, decided_by="Ann", decision_reason="seen", decided_at=NOW
+    )
+    all_of_them = [
+        one,
+        decided,
+        replace(one, number=3, state=SetAsideState.WITHDRAWN),
+        replace(one, number=4, kind=SetAsideKind.ORPHAN),
+    ]
+    reader = commit(ledger, ch.PutTransaction(transaction(0)), *(ch.PutSetAside(each) for each in all_of_them))
+    told = explain_session(reader, POLICY, TRANSACTION_ID)
+
+    assert told is not None
+    assert [each.number for each in told.set_aside] == [1, 2, 3]
+    assert told.summary[-2:] == [
+        "60 kWh were set aside 2025-11-20 10:30:00 (too much) and wait for a decision: set-aside show 1.",
+        "60 kWh were set aside 2025-11-20 10:30:00 (too much) and accepted by Ann: seen.",
+    ]

@@ -24,6 +24,7 @@ from ledger_child import BOOKINGS, TRANSACTION_ID, group, transaction
 from ocpp_server.core import changes as ch
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.records import Alert, Note, NoteKind, RefusedTag
+from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
 from ocpp_server.core.site import Site
 from ocpp_server.core.users import IdTag
 from ocpp_server.storage import ledger_file
@@ -151,7 +152,7 @@ def test_a_newer_schema_is_refused(open_ledger: Open, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(LedgerVersionError, match=r"newer version of evquota .schema 99, this one knows 1"):
+    with pytest.raises(LedgerVersionError, match=r"newer version of evquota .schema 99, this one knows 2"):
         open_ledger()
 
 
@@ -426,6 +427,23 @@ def test_old_readings_and_notes_go_but_what_waits_for_a_person_stays(open_ledger
     assert rows(path, "SELECT number, kind FROM notes ORDER BY number LIMIT 2") == [(1, "set aside"), (2, "orphan")]
     assert rows(path, "SELECT count(*) FROM refused_tags") == [(200,)]
     assert (site.next_reading_number, site.next_note_number, site.next_refusal_number) == (6001, 22_501, 501)
+
+
+def test_what_was_withdrawn_goes_in_the_end_and_what_a_person_decided_stays(open_ledger: Open, path: Path) -> None:
+    """The newest 20,000 or so; what is open and what was decided stands for ever, as the bookings do."""
+    ledger = open_ledger()
+    states = {1: SetAsideState.OPEN, 2: SetAsideState.ACCEPTED, 3: SetAsideState.DROPPED}
+    one = SetAside(1, SetAsideKind.ORPHAN, NOW, NOW, "CP1", None, None, "RFID001", "why")
+    numbers = range(1, 20_251)
+    withdrawn = SetAsideState.WITHDRAWN
+    commit(ledger, [ch.PutSetAside(replace(one, number=n, state=states.get(n, withdrawn))) for n in numbers])
+    site = ledger.load()
+    ledger.close()
+
+    kept = [number for (number,) in rows(path, "SELECT number FROM set_aside ORDER BY number")]
+    assert kept == [1, 2, 3, *range(251, 20_251)]
+    assert (sorted(site.open_set_aside), sorted(site.decided_set_aside)) == ([1], [2, 3])
+    assert site.next_set_aside_number == 20_251
 
 
 @pytest.mark.parametrize("kind", [NoteKind.MESSAGE, NoteKind.ORPHAN])

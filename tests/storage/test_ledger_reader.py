@@ -13,6 +13,7 @@ from ocpp_server.core import changes as ch
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import BookingKind, Note, NoteKind, Reading
+from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
 from ocpp_server.core.users import Account, IdTag, User, UserTable
 from ocpp_server.storage.errors import LedgerError
 from ocpp_server.storage.ledger import Ledger
@@ -161,3 +162,25 @@ def test_a_ledger_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         LedgerReader(path).notes(Wanted())
 
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "numbers"),
+    [
+        (Wanted(), None, [3, 2, 1]),
+        (Wanted(before=3, limit=1), None, [2]),
+        (Wanted(), SetAsideState.OPEN, [3, 1]),
+        (Wanted(charge_point_id="CP2"), None, [3]),
+        (Wanted(transaction_id=7), SetAsideState.DROPPED, [2]),
+        (Wanted(until=NOW), None, []),
+    ],
+)
+def test_energy_that_was_set_aside_is_found_newest_first(
+    ledger: Ledger, reader: LedgerReader, wanted: Wanted, state: SetAsideState | None, numbers: list[int]
+) -> None:
+    """By place, session and what became of it."""
+    one = SetAside(1, SetAsideKind.READING, NOW, NOW, "CP1", 1, 7, "RFID001", "why", wh=Wh(5))
+    changes = [one, replace(one, number=2, state=SetAsideState.DROPPED), replace(one, number=3, charge_point_id="CP2")]
+    asyncio.run(ledger.commit([ch.PutSetAside(change) for change in changes]))
+
+    assert [number for number, _ in reader.set_aside(wanted, state)] == numbers
