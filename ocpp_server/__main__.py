@@ -62,6 +62,20 @@ def adjust(settings: Settings, arguments: argparse.Namespace) -> int:
     return bookkeeping.adjust(settings, arguments.id_tag, arguments.kwh, arguments.reason, arguments.by)
 
 
+def set_aside(settings: Settings, arguments: argparse.Namespace) -> int:
+    """energy that was not booked and waits for a person: list, show, accept or drop it; the server may run or not"""
+    from ocpp_server import set_aside_command
+
+    return set_aside_command.set_aside(settings, arguments)
+
+
+def month(settings: Settings, arguments: argparse.Namespace) -> int:
+    """the month that quotas count in: show it, take a wrong one back, confirm the clock; the server may run or not"""
+    from ocpp_server import month_command
+
+    return month_command.month(settings, arguments)
+
+
 def chargers(settings: Settings, arguments: argparse.Namespace) -> int:
     """list, approve, lock, forget charge points, or give one a password; the server may run or not"""
     from ocpp_server import charge_point_admin
@@ -137,6 +151,8 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "check": Subcommand(check),
     "verify": Subcommand(verify),
     "adjust": Subcommand(adjust, command_line.adjust_arguments),
+    "set-aside": Subcommand(set_aside, command_line.set_aside_arguments),
+    "month": Subcommand(month, command_line.month_arguments),
     "chargers": Subcommand(chargers, command_line.chargers_arguments),
     "users": Subcommand(users, command_line.users_arguments),
     "explain": Subcommand(explain, command_line.explain_arguments),

@@ -17,7 +17,7 @@ from ocpp_server.start import StartError, clock_of, policy_of, prepare_data_fold
 from ocpp_server.storage.atomic_file import replace_file
 from ocpp_server.storage.errors import StorageError
 from ocpp_server.storage.ledger_file import FolderLock, is_in_use
-from ocpp_server.storage.site_backup import LEDGER, make_backup, put_in_place, staged
+from ocpp_server.storage.site_backup import LEDGER, finish_earlier, make_backup, put_in_place, staged
 from ocpp_server.storage.verify import verify
 from ocpp_server.terminal import progress
 
@@ -49,6 +49,9 @@ def restore(settings: Settings, arguments: argparse.Namespace) -> int:
         prepare_data_folder(data_dir)
         lock = FolderLock(data_dir / _LOCK)
         try:
+            earlier = finish_earlier(data_dir)
+            if earlier is not None:
+                print(f"an earlier restore was broken off and is finished now; what it replaced is in {earlier}")
             progress(f"checking {source}")
             with staged(source, data_dir, policy_of(settings), clock.now()) as folder:
                 progress("putting its files in place")

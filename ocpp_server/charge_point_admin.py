@@ -26,6 +26,7 @@ from ocpp_server.start import clock_of
 from ocpp_server.storage.chargers_csv import FILE
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.csv_text import parse_decimal
+from ocpp_server.storage.table_changes import Figures, editor_of
 from ocpp_server.terminal import table
 
 Json: TypeAlias = dict[str, Any]
@@ -131,8 +132,8 @@ def _read_password() -> str:
 async def _charge_points(settings: Settings, clock: Clock, central: CentralSystem) -> ChargePoints:
     """The charge points in a ledger that no server has; chargers.csv counts as it is now."""
 
-    async def replace(rows: tuple[ChargerRow, ...]) -> None:
-        await central.handle(ReplaceChargers(clock.now(), rows))
+    async def replace(rows: tuple[ChargerRow, ...], by_hand: Figures) -> None:
+        await central.handle(ReplaceChargers(clock.now(), rows, editor_of(path) if by_hand else "", by_hand))
 
     path = settings.data_dir / FILE
     chargers_file = ChargersFile(central.site.chargers, replace)

@@ -50,6 +50,41 @@ def adjust_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", default="command line", help="who")
 
 
+def set_aside_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be done with energy that waits for a person."""
+    deeds = parser.add_subparsers(dest="deed", required=True)
+    listing = deeds.add_parser("list", help="what waits; or what was decided")
+    states = ("open", "accepted", "dropped", "withdrawn", "all")
+    listing.add_argument("--state", choices=states, default="open", help="open, unless told")
+    listing.add_argument("--charger", metavar="ID", help="only of this charge point")
+    showing = deeds.add_parser("show", help="one with its readings")
+    accepting = deeds.add_parser("accept", help="it did flow: book it")
+    accepting.add_argument("--kwh", metavar="KWH", help="how much; needed for a stop that fits no session")
+    accepting.add_argument("--tag", metavar="TAG", help="whose it is; for a stop that fits no session")
+    dropping = deeds.add_parser("drop", help="it never flowed: book nothing")
+    for one in (accepting, dropping):
+        one.add_argument("--reason", required=True, help="why; it stays in the books")
+        one.add_argument("--by", default="command line", help="who")
+    for one in (showing, accepting, dropping):
+        one.add_argument("number", metavar="NUMBER", type=_transaction_id, help="its number in the list")
+    for one in (listing, showing, accepting, dropping):
+        _add_json(one)
+
+
+def month_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a person can say of the open month."""
+    deeds = parser.add_subparsers(dest="deed", required=True)
+    _add_json(deeds.add_parser("show", help="the open month, what the clock shows, and whether it is suspect"))
+    undoing = deeds.add_parser("undo", help="take back a month that was opened by mistake")
+    undoing.add_argument("month", metavar="YYYY-MM", help="the month that is open by mistake")
+    undoing.add_argument("--to", metavar="YYYY-MM", required=True, help="the month that it is; the clock must show it")
+    undoing.add_argument("--reason", required=True, help="why; it stays in the books")
+    confirming = deeds.add_parser("confirm", help="the clock is right: open the month that it shows")
+    confirming.add_argument("month", metavar="YYYY-MM", help="that month")
+    for one in (undoing, confirming):
+        one.add_argument("--by", default="command line", help="who")
+
+
 def chargers_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be done with charge points."""
     deeds = parser.add_subparsers(dest="deed", required=True)

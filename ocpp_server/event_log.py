@@ -8,7 +8,7 @@ import logging
 from ocpp_server.core.changes import PutTransaction
 from ocpp_server.core.commands import Command, StartTransaction, StopTransaction
 from ocpp_server.core.draft import Decision
-from ocpp_server.core.records import SAID, EndKind, Note, NoteKind, Transaction
+from ocpp_server.core.records import ROWS, SAID, EndKind, Note, NoteKind, Transaction
 
 log = logging.getLogger("evquota")
 
@@ -19,6 +19,7 @@ _TAGS = {
     NoteKind.WARNING: "QUOTA",
     NoteKind.OVERSHOOT: "QUOTA",
     NoteKind.ADJUSTED: "QUOTA",
+    NoteKind.DECIDED: "QUOTA",
     NoteKind.USER: "QUOTA",
     NoteKind.CHARGE_POINT: "STATUS",
     NoteKind.CALL: "STATUS",
@@ -89,7 +90,7 @@ def _log_note(note: Note) -> None:
         fields.append(f"transaction={note.transaction_id}")
     if note.id_tag:
         fields.append(f"tag={short_tag(note.id_tag)}")
-    fields += [f"{name}={printable(value)}" for name, value in note.figures if name != SAID]
+    fields += [f"{name}={printable(value)}" for name, value in note.figures if name not in (SAID, ROWS)]
     level = logging.WARNING if note.kind in _WARNINGS else logging.INFO
     line = " ".join([f"[{_TAGS[note.kind]}]", f"{note.kind.value}:", printable(note.text), *fields])
     log.log(level, "%s", line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…")

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +29,7 @@ from ocpp_server.storage.errors import LedgerInUseError, StorageError
 from ocpp_server.storage.imported_files import USAGE
 from ocpp_server.storage.ledger import Ledger
 from ocpp_server.storage.ledger_file import is_in_use
+from ocpp_server.storage.view_files import put_away_reopened
 
 Json: TypeAlias = dict[str, Any]
 Act: TypeAlias = Callable[[CentralSystem], Awaitable[Json]]
@@ -148,7 +150,7 @@ async def _in_ledger(settings: Settings, clock: Clock, ledger: Ledger, act: Act)
         except Problem as problem:
             refusal = problem  # an orderly end all the same: what a person edits after it counts
         committing.cancel()
-        ledger.mark_clean({**ledger.content_hashes, **_publish_usage(settings.data_dir, central.site)})
+        ledger.mark_clean({**ledger.content_hashes, **_publish_usage(settings.data_dir, central.site, clock.now())})
     finally:
         ledger.close()
     if refusal is not None:
@@ -156,9 +158,11 @@ async def _in_ledger(settings: Settings, clock: Clock, ledger: Ledger, act: Act)
     return answer
 
 
-def _publish_usage(data_dir: Path, site: Site) -> dict[str, str]:
+def _publish_usage(data_dir: Path, site: Site, now: datetime) -> dict[str, str]:
     """Write the usage of the open month, and of those that were closed since; gives their digests."""
     opened = site.open_month
+    if opened is not None:
+        put_away_reopened(data_dir, opened, now)
     closed = sorted({month for month, _ in site.usage if opened is not None and month < opened})
     views = {USAGE: opened} | {f"archive/energy_usage-{month}.json": month for month in closed}
     digests: dict[str, str] = {}

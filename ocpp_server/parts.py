@@ -18,8 +18,10 @@ from ocpp_server.control_api.event_feed import EventFeed
 from ocpp_server.control_api.events import Events
 from ocpp_server.control_api.messages import Messages
 from ocpp_server.control_api.monitoring_pages import MonitoringPages
+from ocpp_server.control_api.months import Months
 from ocpp_server.control_api.reading_routes import reading_routes
 from ocpp_server.control_api.routing import Route
+from ocpp_server.control_api.set_aside_routes import SetAsideRoutes
 from ocpp_server.control_api.transactions import Transactions
 from ocpp_server.control_api.users import Users
 from ocpp_server.core.commands import (
@@ -58,6 +60,7 @@ from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.ledger import Ledger
 from ocpp_server.storage.ledger_reader import LedgerReader
 from ocpp_server.storage.message_files import MessageFiles
+from ocpp_server.storage.table_changes import Figures, editor_of
 from ocpp_server.storage.users_file import UsersFile
 from ocpp_server.users_watcher import TableWatcher
 from ocpp_server.watchman import Watchman, table_state
@@ -155,6 +158,8 @@ class Parts:
             *Events(self.events, self._clock).routes(),
             *Transactions(self._central, self._clock).routes(),
             *Adjustments(self._central, self._clock).routes(),
+            *SetAsideRoutes(self._reader, self._central, self._clock).routes(),
+            *Months(self._central, self._clock, self._month_clock.look).routes(),
             *Users(self._central, self._clock, self._settings.data_dir / "users1.csv", self.users_file).routes(),
             *Authorization(self._central, self._clock).routes(),
             *reading_routes(
@@ -207,16 +212,18 @@ class Parts:
         """Run every loop in a task of its own."""
         return [group.create_task(loop.run(), name=name) for name, loop in self._loops.items()]
 
-    async def _replace_users(self, table: UserTable, _change: tuple[str, ...]) -> None:
-        await self._central.handle(ReplaceUsers(self._clock.now(), table))
+    async def _replace_users(self, table: UserTable, _change: tuple[str, ...], by_hand: Figures) -> None:
+        by = await asyncio.to_thread(editor_of, self._settings.data_dir / "users1.csv") if by_hand else ""
+        await self._central.handle(ReplaceUsers(self._clock.now(), table, by, by_hand))
 
     async def _report_undone(self, id_tags: tuple[IdTag, ...]) -> None:
         for id_tag in id_tags[:_MOST_UNDONE]:
             text = "a save of users1.csv undid an edit made through the server"
             await self._central.handle(RecordUserEdit(self._clock.now(), text, id_tag, "users1.csv"))
 
-    async def _replace_chargers(self, rows: tuple[ChargerRow, ...]) -> None:
-        await self._central.handle(ReplaceChargers(self._clock.now(), rows))
+    async def _replace_chargers(self, rows: tuple[ChargerRow, ...], by_hand: Figures) -> None:
+        by = await asyncio.to_thread(editor_of, self._settings.data_dir / "chargers.csv") if by_hand else ""
+        await self._central.handle(ReplaceChargers(self._clock.now(), rows, by, by_hand))
 
     def _table_states(self) -> tuple[TableState, TableState]:
         users = table_state("users1.csv", self.users_file, self._users_watcher.trouble)

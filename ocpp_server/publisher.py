@@ -28,8 +28,8 @@ _LEAST_SPACING_S = 0.9
 _STATUS_EVERY_S = 10.0
 _MINUTE_S = 60.0
 _ANYTHING: frozenset[type[ch.Change]] = frozenset(get_args(ch.Change))
-_NOT_OF_CHARGERS = {ch.AddNote, ch.AddReading, ch.AddRefusedTag, ch.PutUsers}
-_TOLD_BY_STATUS = {ch.PutAlert, ch.RemoveAlert, ch.PutUsers, ch.PutChargers, ch.AddRefusedTag}
+_NOT_OF_CHARGERS = {ch.AddNote, ch.AddReading, ch.AddRefusedTag, ch.PutSetAside, ch.PutUsers}
+_TOLD_BY_STATUS = {ch.PutAlert, ch.RemoveAlert, ch.PutUsers, ch.PutChargers, ch.AddRefusedTag, ch.PutSetAside}
 
 
 class Publisher:
@@ -98,9 +98,10 @@ class Publisher:
             self._is_complete = self._is_sync_due = False
             if is_minute:
                 self._last_minute = now
+            open_month = self._central.site.open_month if is_whole or ch.PutOpenMonth in self._dirty else None
             views = list(self._render(now, is_minute=is_minute, is_whole=is_whole))
             await self._central.until_durable(applied)
-            self._remember(await self._write_in_thread(views, is_synced=is_synced))
+            self._remember(await self._write_in_thread(views, is_synced=is_synced, open_month=open_month))
             if self._is_complete:
                 self._complete_at_s, self._writing_since_s = now, None
             if self._published is not None:
@@ -207,8 +208,11 @@ class Publisher:
         """All of the month, so that its file may be written anew: older sessions and hours are in the ledger alone."""
         return month_start(month, self._central.site.policy.zone) >= kept_since(self._clock.now())
 
-    async def _write_in_thread(self, views: list[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
-        writing = asyncio.ensure_future(asyncio.to_thread(self._files.write, views, is_synced=is_synced))
+    async def _write_in_thread(
+        self, views: list[tuple[Path, bytes]], *, is_synced: bool, open_month: Month | None
+    ) -> dict[Path, OSError]:
+        write = asyncio.to_thread(self._files.write, views, is_synced=is_synced, open_month=open_month)
+        writing = asyncio.ensure_future(write)
         try:
             await asyncio.wait([writing])
         except asyncio.CancelledError:

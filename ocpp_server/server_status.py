@@ -44,6 +44,7 @@ class ServerStatus:
             "demo": self.is_demo,
             "connected_chargers": len(connected),
             "sessions": len(site.open_transactions),
+            "set_aside": len(site.open_set_aside),
             "forwarder": {"enabled": False, "backlog": 0, "last_error": None},
             "users_file": {
                 "users": len(users.table.users),

@@ -31,6 +31,7 @@ from ocpp_server.start import clock_of
 from ocpp_server.storage.atomic_file import replace_file
 from ocpp_server.storage.csv_text import MAX_BYTES, TableFileError, parse_decimal
 from ocpp_server.storage.locked_edit import edit_file, locked
+from ocpp_server.storage.table_changes import Figures, editor_of
 from ocpp_server.storage.users_csv import FILE, UsersFileError
 from ocpp_server.storage.users_edit import Import, etag_of, export_users, import_users
 from ocpp_server.storage.users_file import UsersFile
@@ -186,8 +187,8 @@ def _ask(settings: Settings, clock: Clock, request: Request, deed: Deed, *, is_r
 async def _users(settings: Settings, clock: Clock, central: CentralSystem, *, is_read_first: bool) -> Users:
     """The users in a ledger that no server has; users1.csv counts as it is now."""
 
-    async def replace(changed: UserTable, _change: tuple[str, ...]) -> None:
-        await central.handle(ReplaceUsers(clock.now(), changed))
+    async def replace(changed: UserTable, _change: tuple[str, ...], by_hand: Figures) -> None:
+        await central.handle(ReplaceUsers(clock.now(), changed, editor_of(path) if by_hand else "", by_hand))
 
     path = settings.data_dir / FILE
     users_file = UsersFile(central.site.users, replace)

@@ -302,21 +302,84 @@ def test_backup_never_replaces_a_file(site: Path, keys: Keyboard, tmp_path: Path
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_file_that_cannot_be_put_in_place_costs_no_ledger(
+def test_a_disk_that_fails_before_the_decision_leaves_the_site_as_it_was(
     site: Path, keys: Keyboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk fails at the last step: the old ledger is still there, whole."""
+    """Nothing of the restore is seen, and nothing is left behind."""
     keys(site, "backup", tmp_path / "site.zip")
     keys(site, "adjust", "RFID001", "5", "--reason", "later")
-
-    def fail(_self: Path, _target: Path) -> None:
-        raise OSError(28, os.strerror(28))
+    before = contents(site)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", fail)
-        status, _, err = keys(site, "restore", tmp_path / "site.zip")
+        fail_to_rename(patch, lambda path: True)
+        status, out, err = keys(site, "restore", tmp_path / "site.zip")
 
-    assert status == 2
-    assert "broken off (No space left on device)" in err
-    assert str(next(site.glob("replaced-*"))) in err
+    assert (status, out) == (2, "")
+    assert "broken off (No space left on device): nothing was changed" in err
     assert booked(site) == {"RFID001": 6500}
+    assert {name: content for name, content in contents(site).items() if name != str(site / LEDGER)} == {
+        name: content for name, content in before.items() if name != str(site / LEDGER)
+    }
+
+
+@pytest.mark.parametrize("file", ["users1.csv", "old"])
+def test_a_disk_that_fails_after_the_decision_does_not_mix_two_sites(
+    site: Path, keys: Keyboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """Until it is finished there is no backup and no approval; the next start finishes it."""
+    keys(site, "backup", tmp_path / "site.zip")
+    keys(site, "adjust", "RFID001", "5", "--reason", "later")
+    (site / "users1.csv").write_text(MORE_USERS)
+
+    with monkeypatch.context() as patch:
+        fail_to_rename(patch, lambda path: path.name == file)
+        status, out, err = keys(site, "restore", tmp_path / "site.zip")
+    told = verify(site / LEDGER, site)
+    refused = keys(site, "backup", tmp_path / "mixed.zip")
+    with ServerProcess(site) as server:
+        assert server.stop() == 0
+
+    (kept,) = site.glob("replaced-*")
+    assert (status, out, refused[0]) == (2, "", 2)
+    assert "the start of the server, or another restore, finishes it" in err
+    assert "a restore was broken off" in refused[2]
+    assert "was broken off" in told[0]
+    assert verify(site / LEDGER, site) == []
+    assert (booked(site), booked(kept)) == ({"RFID001": 1500}, {"RFID001": 6500})
+    assert ((site / "users1.csv").read_text(), (kept / "users1.csv").read_text()) == (USERS, MORE_USERS)
+    assert not list(site.glob(".restor*"))
+
+
+def test_an_edit_after_a_restore_was_broken_off_is_kept(
+    site: Path, keys: Keyboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another restore finishes the earlier one first; what somebody typed meanwhile is beside what was replaced."""
+    keys(site, "backup", tmp_path / "site.zip")
+    (site / "users1.csv").write_text(MORE_USERS)
+    with monkeypatch.context() as patch:
+        fail_to_rename(patch, lambda path: path.name == "users1.csv")
+        keys(site, "restore", tmp_path / "site.zip")
+    (site / "users1.csv").unlink()
+    (site / "users1.csv").write_text("typed meanwhile")
+
+    status, out, err = keys(site, "restore", tmp_path / "site.zip")
+
+    first, second = sorted(site.glob("replaced-*"), key=lambda path: (path / "users1.csv").exists(), reverse=True)
+    assert (status, err) == (0, "")
+    assert f"an earlier restore was broken off and is finished now; what it replaced is in {first}" in out
+    assert (first / "users1.csv").read_text() == MORE_USERS
+    assert (first / "users1.csv-2").read_text() == "typed meanwhile"
+    assert (site / "users1.csv").read_text() == USERS
+    assert (second / LEDGER).exists()
+
+
+def fail_to_rename(patch: pytest.MonkeyPatch, concerns: Callable[[Path], bool]) -> None:
+    """Renaming these fails as on a full disk."""
+    rename = Path.replace
+
+    def failing(path: Path, target: Path) -> Path:
+        if concerns(path):
+            raise OSError(28, os.strerror(28))
+        return rename(path, target)
+
+    patch.setattr(Path, "replace", failing)

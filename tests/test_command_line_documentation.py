@@ -17,12 +17,12 @@ FOR_PROGRAMS = {"serve", "prepare", "dashboard"}
 
 def test_every_subcommand_has_its_line_in_the_table_of_exit_codes() -> None:
     """And the table names none that is not there."""
-    assert set(re.findall(r"^\| `([a-z]+)` \|", PAGE, re.MULTILINE)) == set(__main__.SUBCOMMANDS)
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE)) == set(__main__.SUBCOMMANDS)
 
 
 def test_every_subcommand_for_people_has_a_section_with_an_example() -> None:
     """In any order; the help of each is a line."""
-    sections = set(re.findall(r"^## ([a-z]+)$", PAGE, re.MULTILINE))
+    sections = set(re.findall(r"^## ([a-z-]+)$", PAGE, re.MULTILINE))
 
     assert sections == set(__main__.SUBCOMMANDS) - FOR_PROGRAMS
     assert {example.split()[0] for example in EXAMPLES} == sections

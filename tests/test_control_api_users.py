@@ -22,6 +22,7 @@ from ocpp_server.core.records import NoteKind
 from ocpp_server.core.site import Policy
 from ocpp_server.core.users import IdTag, UserTable
 from ocpp_server.storage.memory_store import MemoryStore
+from ocpp_server.storage.table_changes import Figures
 from ocpp_server.storage.users_edit import etag_of
 from ocpp_server.storage.users_file import UsersFile
 
@@ -49,7 +50,7 @@ class Api:
         self.session: aiohttp.ClientSession
         self.etag = ""
 
-    async def replace_users(self, table: UserTable, _change: tuple[str, ...]) -> None:
+    async def replace_users(self, table: UserTable, _change: tuple[str, ...], _by_hand: Figures) -> None:
         await self.central.handle(ReplaceUsers(self.clock.now(), table))
 
     async def report_undone(self, id_tags: tuple[IdTag, ...]) -> None:
@@ -303,7 +304,9 @@ async def test_what_a_person_put_there_is_in_force_without_waiting(api: Api) -> 
         200,
         {"users": 1, "change": ["3 users removed: A, B, C/1", "Z added"], "problems": []},
     )
-    assert api.notes() == [("users loaded", "", {"by": "Ann", "users": "1"})]
+    rows = "A removed: quota_kwh 10; B removed: quota_kwh 20; C/1 removed: unlimited yes; Z added: quota_kwh 1"
+    counts = {"added": "1", "changed": "0", "removed": "3"}
+    assert api.notes() == [("users loaded", "", {"by": "Ann", "users": "1", **counts, "rows": rows})]
     api.csv.write_text("x")
     assert (await api.ask("POST", FILE_PATH, {"etag": etag_of(b"x")}))[0] == 409
 

@@ -14,7 +14,7 @@ from turned_clock import TurnedClock
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.core import changes as ch
-from ocpp_server.core.commands import OpenMonth
+from ocpp_server.core.commands import ConfirmMonth, Done, OpenMonth, UndoMonth
 from ocpp_server.core.period import Month, month_start
 from ocpp_server.core.site import Policy
 from ocpp_server.month_clock import ALERT_ID, MonthClock
@@ -86,6 +86,27 @@ def down(span: timedelta, *, clock_off: timedelta = timedelta(0)) -> Step:
         await machine.clock.advance(span.total_seconds())
         machine.clock.jump(clock_off)
         await machine.start()
+
+    return step
+
+
+def undo(month: str, to: str) -> Step:
+    """A person takes the open month back, as the API does."""
+
+    async def step(machine: Machine) -> None:
+        command = UndoMonth(machine.clock.now(), Month(month), Month(to), "clock was wrong", "Ann")
+        assert await machine.central.handle(command) == Done()
+        await machine.month_clock.look()
+
+    return step
+
+
+def confirm(month: str) -> Step:
+    """A person says that the clock is right."""
+
+    async def step(machine: Machine) -> None:
+        assert await machine.central.handle(ConfirmMonth(machine.clock.now(), Month(month), "Ann")) == Done()
+        await machine.month_clock.look()
 
     return step
 
@@ -220,7 +241,58 @@ JUMPS = [
         steps=(jump(-25 * DAY), down(HOUR, clock_off=25 * DAY)),
     ),
 ]
-CASES = [*FIRST_STARTS, *ROLLS, *DOWNTIMES, *JUMPS]
+AHEAD = (down(HOUR, clock_off=15 * DAY), jump(-15 * DAY), undo("2026-12", "2026-11"))
+"""A start with a clock that is 15 days ahead opens December; it is set right, and a person takes that back."""
+BY_PEOPLE = [
+    replace(NOVEMBER, name="a wrong roll is taken back", steps=(*AHEAD, run(HOUR)), opened=("2026-12", "2026-11")),
+    replace(
+        NOVEMBER,
+        name="taken back, and the clock is ahead again",
+        steps=(*AHEAD, run(HOUR), jump(15 * DAY), run(HOUR)),
+        opened=("2026-12", "2026-11"),
+        is_suspect=True,
+    ),
+    replace(
+        NOVEMBER,
+        name="taken back, and the clock is where it was wrong before any look",
+        steps=(*AHEAD, jump(15 * DAY), run(HOUR)),
+        opened=("2026-12", "2026-11"),
+        is_suspect=True,
+    ),
+    replace(
+        NOVEMBER,
+        name="taken back, restarted with a right clock",
+        steps=(*AHEAD, down(HOUR), run(HOUR)),
+        opened=("2026-12", "2026-11"),
+    ),
+    replace(
+        NOVEMBER,
+        name="taken back, then the month really begins",
+        start="2026-11-30T18:00",
+        steps=(*AHEAD, run(3 * HOUR)),
+        opened=("2026-12", "2026-11", "2026-12"),
+    ),
+    replace(
+        NOVEMBER,
+        name="taken back after a restart",
+        steps=(*AHEAD[:2], down(HOUR), undo("2026-12", "2026-11"), run(HOUR)),
+        opened=("2026-12", "2026-11"),
+    ),
+    replace(NOVEMBER, name="forward, confirmed", steps=(jump(15 * DAY), confirm("2026-12")), opened=("2026-12",)),
+    replace(
+        NOVEMBER,
+        name="confirmed by mistake, set right, taken back",
+        steps=(jump(15 * DAY), confirm("2026-12"), jump(-15 * DAY), undo("2026-12", "2026-11"), run(HOUR)),
+        opened=("2026-12", "2026-11"),
+    ),
+    replace(
+        NOVEMBER,
+        name="more than 400 days, confirmed",
+        steps=(down(500 * DAY), confirm("2028-04"), run(HOUR)),
+        opened=("2028-04",),
+    ),
+]
+CASES = [*FIRST_STARTS, *ROLLS, *DOWNTIMES, *JUMPS, *BY_PEOPLE]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -290,3 +362,36 @@ async def test_an_earlier_month_is_never_opened() -> None:
 
     assert machine.central.site.open_month == "2026-11"
     assert machine.opened() == ()
+
+
+@pytest.mark.parametrize(
+    ("steps", "remedy"),
+    [
+        ((jump(15 * DAY),), "restart the server, or type month confirm 2026-12"),
+        ((jump(-25 * DAY),), "if 2026-11 was opened by mistake, type month undo 2026-11 --to 2026-10"),
+        ((down(HOUR, clock_off=-25 * DAY),), "if 2026-11 was opened by mistake, type month undo 2026-11 --to 2026-10"),
+        ((down(500 * DAY),), "if that is right, type month confirm 2028-04"),
+        ((jump(-20000 * DAY),), "the clock jumped from 2026-11-20 10:00 to 1972-02-17 10:00 UTC"),
+    ],
+)
+async def test_the_alert_tells_the_way_out(steps: tuple[Step, ...], remedy: str) -> None:
+    """What is to be typed if the clock is right; nothing for a time that cannot be."""
+    machine = Machine(datetime(2026, 11, 20, 10, 0, tzinfo=UTC), ISTANBUL, "2026-11")
+    await machine.start()
+    for step in steps:
+        await step(machine)
+    await machine.stop()
+
+    assert machine.central.site.alerts[ALERT_ID].text.endswith(remedy)
+
+
+async def test_a_clock_that_jumps_right_after_an_undo_raises_the_alert_again() -> None:
+    """The undo took the alert with it; nobody looked in between."""
+    machine = Machine(datetime(2026, 11, 20, 10, 0, tzinfo=UTC), ISTANBUL, "2026-12")
+    await machine.start()
+    await machine.central.handle(UndoMonth(machine.clock.now(), Month("2026-12"), Month("2026-11"), "wrong", "Ann"))
+    assert not machine.is_suspect()
+    await jump(-60 * DAY)(machine)
+    await machine.stop()
+
+    assert machine.is_suspect()

@@ -34,6 +34,7 @@ from ocpp_server.core.commands import (
     Started,
     StartTransaction,
     StopTransaction,
+    UndoMonth,
 )
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.meter import MeterValue, SampledValue
@@ -332,6 +333,32 @@ async def test_a_month_that_closes_is_archived_at_once(site: Site) -> None:
     assert site.read_json("energy_usage.json") == {}
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_the_archive_of_a_month_that_was_closed_by_mistake_is_put_away(
+    site: Site, start: Restart, *, is_killed: bool
+) -> None:
+    """It goes on, so its file is true no more; also if the server was killed before it could say so (rule 11)."""
+    await site.charge(60, 7_000)
+    await site.handle(OpenMonth(T0 + timedelta(days=12), DECEMBER))
+    await site.publisher.publish()
+    assert site.read_json("archive/energy_usage-2026-11.json") == {"RFID001": 7.0}
+    undone = UndoMonth(site.clock.now(), DECEMBER, NOVEMBER, "clock was ahead", "Ann")
+
+    await site.handle(undone)
+    if is_killed:
+        site = await start()
+    await site.publisher.publish()
+    put_away = [name for name in site.names() if "energy_usage-2026-11" in name]
+    assert [name.split(".reopened-")[0] for name in put_away] == ["archive/energy_usage-2026-11.json"]
+    assert len(put_away[0]) > len("archive/energy_usage-2026-11.json")
+    assert site.read_json(put_away[0]) == site.read_json("energy_usage.json") == {"RFID001": 7.0}
+
+    await site.handle(OpenMonth(T0 + timedelta(days=12), DECEMBER))
+    await site.publisher.publish()
+    assert site.read_json("archive/energy_usage-2026-11.json") == {"RFID001": 7.0}
+    assert put_away[0] in site.names()
+
+
 async def test_late_energy_goes_to_the_archive_of_its_month(site: Site) -> None:
     """Not to the new quota (rule 10)."""
     number = await site.session()
@@ -555,10 +582,10 @@ async def test_a_session_that_ends_during_a_write_is_made_durable_next(
     is_writing = asyncio.Event()
     write = site.publisher._files.write
 
-    def slow(views: list[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
+    def slow(views: list[tuple[Path, bytes]], **how: Any) -> dict[Path, OSError]:
         loop.call_soon_threadsafe(is_writing.set)
         release.wait(LIMIT_S)
-        return write(views, is_synced=is_synced)
+        return write(views, **how)
 
     monkeypatch.setattr(site.publisher._files, "write", slow)
     await site.clock.advance(61)
@@ -581,11 +608,11 @@ async def test_a_publisher_that_is_ended_lets_its_thread_finish(site: Site, monk
     writers: list[str] = []
     write = site.publisher._files.write
 
-    def slow(views: list[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
+    def slow(views: list[tuple[Path, bytes]], **how: Any) -> dict[Path, OSError]:
         writers.append("begins")
         loop.call_soon_threadsafe(is_writing.set)
         release.wait(LIMIT_S)
-        failures = write(views, is_synced=is_synced)
+        failures = write(views, **how)
         writers.append("ends")
         return failures
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from ocpp_server.control_api.explanation_documents import Forecast, SessionExplanation, TagExplanation
 from ocpp_server.control_api.ledger_documents import NoteDocument, StopDocument, TransactionDocument
 from ocpp_server.core.records import NoteKind
+from ocpp_server.core.set_aside import SetAsideState
 
 
 def session_sentences(told: SessionExplanation, zone: ZoneInfo) -> list[str]:
@@ -17,6 +18,7 @@ def session_sentences(told: SessionExplanation, zone: ZoneInfo) -> list[str]:
         *_readings(told, zone),
         *_decisions(told, zone),
         *_end(told, zone),
+        *_set_aside(told, zone),
     ]
 
 
@@ -122,6 +124,16 @@ def _end(told: SessionExplanation, zone: ZoneInfo) -> Iterator[str]:
         yield f"Its account was then {over.overshoot_wh} Wh over the quota of {kwh(over.quota_wh)}."
     elif over is not None:
         yield f"Its account had then used {kwh(over.used_wh)} of {kwh(over.quota_wh)}: no overshoot."
+
+
+def _set_aside(told: SessionExplanation, zone: ZoneInfo) -> Iterator[str]:
+    """What became of energy that was set aside, and what still waits."""
+    for one in told.set_aside:
+        begin = f"{kwh(one.wh or 0)} were set aside {clock_time(one.at, zone)} ({one.reason})"
+        if one.state is SetAsideState.OPEN:
+            yield f"{begin} and wait for a decision: set-aside show {one.number}."
+        elif one.state is not SetAsideState.WITHDRAWN:
+            yield f"{begin} and {one.state.value} by {one.decided_by}: {one.decision_reason}."
 
 
 def _standing(told: TagExplanation) -> str:

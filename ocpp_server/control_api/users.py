@@ -30,6 +30,7 @@ from ocpp_server.control_api.user_documents import (
 from ocpp_server.core.commands import RecordUserEdit
 from ocpp_server.core.users import IdTag
 from ocpp_server.storage.csv_text import MAX_BYTES
+from ocpp_server.storage.table_changes import users_changes
 from ocpp_server.storage.users_csv import FILE, UsersFileError
 from ocpp_server.storage.users_edit import (
     BadUserError,
@@ -46,6 +47,7 @@ from ocpp_server.storage.users_file import UsersFile
 PATH: Final = "/api/v1/users"
 FILE_PATH: Final = "/api/v1/users-file"
 _TAG: Final = "users"
+_ETAG: Final = ("ETag",)
 _TOLD: Final = ("quota_kwh", "unlimited", "blocked", "expiry_date")
 """Columns whose values stand in the audit; the others may name a person."""
 
@@ -86,17 +88,20 @@ class Users:
         one = f"{PATH}/{{id_tag}}"
         edits = (409, 412)
         return [
-            Route("GET", PATH, self.list_users, _TAG, "All users", gives=UserList, query=UsersQuery),
+            Route("GET", PATH, self.list_users, _TAG, "All users", gives=UserList, query=UsersQuery, headers=_ETAG),
             Route(
                 "POST", PATH, self.create_user, _TAG, "Add a user", takes=NewUser, gives=EditedUser, status=201,
-                problems=edits,
+                problems=edits, headers=_ETAG,
             ),
-            Route("GET", one, self.get_user, _TAG, "One user", gives=UserDocument),
+            Route("GET", one, self.get_user, _TAG, "One user", gives=UserDocument, headers=_ETAG),
             Route(
                 "PATCH", one, self.edit_user, _TAG, "Change a user", takes=UserChanges, gives=EditedUser,
-                problems=edits,
+                problems=edits, headers=_ETAG,
             ),
-            Route("DELETE", one, self.remove_user, _TAG, "Remove a user", gives=RemovedUser, problems=edits),
+            Route(
+                "DELETE", one, self.remove_user, _TAG, "Remove a user", gives=RemovedUser, problems=edits,
+                headers=_ETAG,
+            ),
             Route(
                 "POST", FILE_PATH, self.load_users_file, _TAG, "Put users1.csv in force as it is now",
                 takes=UsersFileVersion, gives=UsersInForce, problems=(409,),
@@ -129,8 +134,6 @@ class Users:
         """201: the user is in force."""
         cells = cells_of(request.body)
         id_tag = cells["id_tag"]
-        if not id_tag:
-            raise Problem(422, "id_tag is blank", field="id_tag")
 
         def add(content: bytes, _rows: Rows, spelling: str | None) -> bytes | None:
             if spelling is not None or any(tag.casefold() == id_tag.casefold() for tag in _rows):
@@ -177,7 +180,8 @@ class Users:
             raise _problem(error) from error
         if not is_it:
             raise Problem(409, f"{FILE} is another one by now")
-        figures = (("users", str(len(self._central.site.users.users))),)
+        in_force = self._central.site.users
+        figures = (("users", str(len(in_force.users))), *users_changes(before, in_force))
         await self._central.handle(RecordUserEdit(self._clock.now(), "users loaded", "", request.by, figures))
         change = list(self._users_file.last_change) if before != self._central.site.users else []
         problems = [str(problem) for problem in self._users_file.problems]

@@ -10,12 +10,13 @@ from ocpp_server.core.users import ChargerRow
 from ocpp_server.storage.chargers_csv import ChargersFileError, parse_chargers
 from ocpp_server.storage.csv_text import RowProblem
 from ocpp_server.storage.locked_edit import Edit, edit_file
+from ocpp_server.storage.table_changes import Figures, chargers_changes
 
 log = logging.getLogger(__name__)
 
 _OFFER_AGAIN_S = 0.1
-ReplaceChargers: TypeAlias = Callable[[tuple[ChargerRow, ...]], Awaitable[None]]
-"""Takes the new rows; returns once they are in force."""
+ReplaceChargers: TypeAlias = Callable[[tuple[ChargerRow, ...], Figures], Awaitable[None]]
+"""Takes the new rows, and what was edited by hand, if anything; returns once they are in force."""
 
 
 class ChargersFile:
@@ -43,7 +44,8 @@ class ChargersFile:
             await self._accept(content)
             return None
 
-    async def _accept(self, content: bytes) -> None:
+    async def _accept(self, content: bytes, *, found: Mapping[str, ChargerRow] | None = None) -> None:
+        """`found`: what people had made of the file before an edit through the server; None: there was none."""
         try:
             parsed = await asyncio.to_thread(parse_chargers, content, self.table)
         except ChargersFileError as error:
@@ -52,7 +54,8 @@ class ChargersFile:
             return
         self.last_error, self.problems = None, parsed.problems
         if parsed.table != self.table:
-            await self._replace_chargers(tuple(parsed.table.values()))
+            by_hand = chargers_changes(self.table, parsed.table if found is None else found)
+            await self._replace_chargers(tuple(parsed.table.values()), by_hand)
             self.table = dict(parsed.table)
         log.info("[QUOTA] chargers.csv loaded rows=%d problems=%d", len(self.table), len(self.problems))
 
@@ -63,9 +66,15 @@ class ChargersFile:
         """
         async with self._editing:
             has_rows = bool(self.table)
-            content = await asyncio.to_thread(edit_file, path, edit, error=ChargersFileError, has_rows=has_rows)
+            found: list[Mapping[str, ChargerRow]] = []
+
+            def looked_at(content: bytes) -> bytes | None:
+                found.append(parse_chargers(content, self.table).table if content.strip() else self.table)
+                return edit(content)
+
+            content = await asyncio.to_thread(edit_file, path, looked_at, error=ChargersFileError, has_rows=has_rows)
             if content is None:
                 return False
             self._edit_count += 1
-            await self._accept(content)
+            await self._accept(content, found=found[-1])
             return True

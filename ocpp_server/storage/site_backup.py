@@ -20,18 +20,18 @@ from typing import Final
 import msgspec
 
 from ocpp_server.core.site import Policy
-from ocpp_server.storage import ledger_file
-from ocpp_server.storage.atomic_file import replace_file, sync_file, sync_folder
+from ocpp_server.storage import ledger_file, restore_journal
+from ocpp_server.storage.atomic_file import FILE_MODE, sync_file, sync_folder
 from ocpp_server.storage.errors import LedgerError, StorageError
 from ocpp_server.storage.ledger_load import first_transaction_id, load_site
+from ocpp_server.storage.ledger_upgrade import upgrade
+from ocpp_server.storage.restore_journal import NEW, STAGING
 from ocpp_server.storage.verify import verify_copy
 
-LEDGER: Final = "ledger.db"
+LEDGER: Final = restore_journal.LEDGER
 MANIFEST: Final = "evquota-backup.json"
 TABLES: Final = ("users1.csv", "chargers.csv")
 _ARCHIVE: Final = "archive"
-_IMPORTED: Final = ("energy_usage.json", "active_transactions.json", "charger_status.json", "meter_data_log.json")
-"""What the next start might take for the truth; they are written anew from the restored ledger."""
 _FORMAT: Final = 1
 _SQLITE: Final = b"SQLite format 3\x00"
 _MODE: Final = 0o600
@@ -53,6 +53,8 @@ def make_backup(
     """
     if not target.parent.is_dir():
         raise BackupError(f"there is no folder {target.parent}: is its disk mounted?")
+    if restore_journal.is_unfinished(data_dir):
+        raise BackupError("a restore was broken off: start the server, or restore again, to finish it")
     if target.exists() or target.is_symlink():
         raise BackupError(f"{target} is already there: name another file")
     copy = target.with_name(f".{target.name}.tmp-{os.getpid()}-ledger")
@@ -80,50 +82,65 @@ def staged(source: Path, data_dir: Path, policy: Policy, now: datetime) -> Itera
 
     Raises BackupError for what is no backup, is damaged or does not add up.
     """
-    folder = data_dir / ".restoring"
+    staging = data_dir / STAGING
+    folder = staging / NEW
     try:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(mode=0o700)
         folder.mkdir(mode=0o700)
         try:
             _unpack(source, folder, shutil.disk_usage(data_dir).free)
             _check(folder / LEDGER, policy, now)
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(staging, ignore_errors=True)
     except _UNREADABLE as error:
         raise BackupError(f"{source} cannot be restored: {getattr(error, 'strerror', None) or error}") from error
 
 
 def put_in_place(folder: Path, data_dir: Path, now: datetime, *, is_books_only: bool) -> Path:
-    """Replace the site's files by those in `folder`; gives the folder with what was there. The site must be locked.
+    """Make the files in `folder`, which `staged` gave, the site's; gives the folder with what was there.
 
-    At every moment the data folder holds the old ledger or the new one, whole. Raises BackupError or LedgerError.
+    The site must be locked. Killed at any moment, it is the old one or, after the next start, the restored one; which
+    of them is decided by one rename (`restore_journal`). Raises BackupError or LedgerError.
     """
-    kept = data_dir / f"replaced-{now:%Y%m%dT%H%M%SZ}"
     try:
-        kept.mkdir(mode=0o700)
-        _replace(folder, data_dir, kept, now, is_books_only=is_books_only)
+        _go_on_counting(folder / LEDGER, data_dir / LEDGER, now)
+        _close_write_ahead_log(data_dir / LEDGER)
+        _drop_what_stays(folder, data_dir, is_books_only=is_books_only)
+        restore_journal.decide(data_dir, f"replaced-{now:%Y%m%dT%H%M%SZ}")
+    except OSError as error:
+        if not restore_journal.is_unfinished(data_dir):
+            reason = error.strerror or error
+            raise BackupError(f"the restore was broken off ({reason}): nothing was changed, do it again") from error
+    return _finish(data_dir)
+
+
+def finish_earlier(data_dir: Path) -> Path | None:
+    """Finish a restore that was broken off; gives the folder with what it replaced. Raises BackupError."""
+    return _finish(data_dir) if restore_journal.is_unfinished(data_dir) else None
+
+
+def _finish(data_dir: Path) -> Path:
+    try:
+        kept = restore_journal.finish(data_dir)
     except OSError as error:
         raise BackupError(
-            f"the restore was broken off ({error.strerror or error}): do it again; what was there is in {kept}"
+            f"the restore was broken off ({error.strerror or error}): make that good; the start of the server, or "
+            "another restore, finishes it"
         ) from error
-    return kept
+    return data_dir if kept is None else kept
 
 
-def _replace(folder: Path, data_dir: Path, kept: Path, now: datetime, *, is_books_only: bool) -> None:
-    _go_on_counting(folder / LEDGER, data_dir / LEDGER, now)
-    _close_write_ahead_log(data_dir / LEDGER)
-    for name in (LEDGER, f"{LEDGER}-wal", *_IMPORTED):
-        _keep(data_dir / name, kept / name)
-    names = [] if is_books_only else [*_restored_tables(folder, data_dir, kept)]
-    sync_folder(kept)
-    for name in (*_IMPORTED, f"{LEDGER}-wal", f"{LEDGER}-shm"):
-        (data_dir / name).unlink(missing_ok=True)
-    (folder / LEDGER).replace(data_dir / LEDGER)
-    for name in names:
-        (data_dir / name).parent.mkdir(mode=0o750, exist_ok=True)
-        replace_file(data_dir / name, (folder / name).read_bytes(), is_synced=True)
-    sync_folder(data_dir)
+def _drop_what_stays(folder: Path, data_dir: Path, *, is_books_only: bool) -> None:
+    """Of the files beside the ledger only those are put in place that differ from the site's."""
+    for path in [*(folder / name for name in TABLES), *sorted((folder / _ARCHIVE).glob("*"))]:
+        present = data_dir / path.relative_to(folder)
+        if not path.exists():
+            continue
+        path.chmod(FILE_MODE)
+        if is_books_only or (present.is_file() and present.read_bytes() == path.read_bytes()):
+            path.unlink()
 
 
 def _other_files(data_dir: Path) -> dict[str, Path]:
@@ -201,6 +218,8 @@ def _is_ours(name: str) -> bool:
 
 def _check(ledger: Path, policy: Policy, now: datetime) -> None:
     ledger.chmod(_MODE)
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection, contextlib.suppress(sqlite3.Error):
+        upgrade(connection)  # an older backup; what cannot be upgraded is told below
     problems = verify_copy(ledger)
     if problems:
         more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
@@ -232,26 +251,3 @@ def _close_write_ahead_log(ledger: Path) -> None:
     if ledger.exists():
         with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(ledger)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _restored_tables(folder: Path, data_dir: Path, kept: Path) -> Iterator[str]:
-    """Names of the files beside the ledger that the backup has otherwise; what was there is kept."""
-    paths = [folder / name for name in TABLES if (folder / name).exists()] + sorted((folder / _ARCHIVE).glob("*"))
-    for path in paths:
-        name = str(path.relative_to(folder))
-        present = data_dir / name
-        if present.is_file() and present.read_bytes() == path.read_bytes():
-            continue
-        (kept / name).parent.mkdir(mode=0o700, exist_ok=True)
-        _keep(present, kept / name)
-        yield name
-
-
-def _keep(path: Path, kept: Path) -> None:
-    """A second name where the file system has such, else a copy."""
-    if path.is_symlink() or not path.is_file():
-        return
-    try:
-        os.link(path, kept)
-    except OSError:
-        shutil.copy2(path, kept)

@@ -14,12 +14,15 @@ from typing import NamedTuple
 from ocpp_server.core.users import IdTag, User, UserTable
 from ocpp_server.storage.csv_text import MAX_BYTES, RowProblem, TableFileError
 from ocpp_server.storage.locked_edit import Edit, edit_file, locked
+from ocpp_server.storage.table_changes import Figures, users_changes
 from ocpp_server.storage.users_csv import FILE, UsersFileError, describe_change, parse_users
 
 log = logging.getLogger(__name__)
 
-ReplaceUsers = Callable[[UserTable, tuple[str, ...]], Awaitable[None]]
-"""Takes the new users and, in plain lines, what changed; returns once they are in force."""
+ReplaceUsers = Callable[[UserTable, tuple[str, ...], Figures], Awaitable[None]]
+"""Takes the new users; in plain lines, what changed; what of it was edited by hand, if anything. Returns once they are
+in force.
+"""
 ReportUndone = Callable[[tuple[IdTag, ...]], Awaitable[None]]
 """Takes the tags whose last edit through the server a save of the file took back."""
 _OFFER_AGAIN_S = 0.1
@@ -168,7 +171,8 @@ class UsersFile:
         wait_s = None if is_decided else self._hold(parsed.table)
         if wait_s is None:
             undone = self._undone_by(parsed.table if found is None else found)
-            await self._put_in_force(parsed.table, undone)
+            by_hand = parsed.table if not is_decided else found
+            await self._put_in_force(parsed.table, undone, self.table if by_hand is None else by_hand)
             if undone and self._report_undone is not None:
                 await self._report_undone(undone)
         return wait_s
@@ -212,13 +216,14 @@ class UsersFile:
         wait_s = self._held.since_s + self._shrink_hold_s - self._monotonic()
         return wait_s if wait_s > 0 else None
 
-    async def _put_in_force(self, table: UserTable, undone: tuple[IdTag, ...]) -> None:
+    async def _put_in_force(self, table: UserTable, undone: tuple[IdTag, ...], by_hand: UserTable) -> None:
+        """`by_hand`: what people had made of the file; the rest of the way to `table` was made through the server."""
         if table != self.table:
             change = describe_change(self.table, table)
             if undone:
                 log.warning("[QUOTA] %s was saved over edits through the server tags=%d", FILE, len(undone))
                 change = (f"this save undid edits made through the server: {', '.join(undone[:10])}", *change)
-            await self._replace_users(table, change)
+            await self._replace_users(table, change, users_changes(self.table, by_hand))
             self.table = table
             self.last_change = change
         self._held = self.hold_notice = None

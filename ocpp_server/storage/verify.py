@@ -10,12 +10,15 @@ from pathlib import Path
 import msgspec
 
 from ocpp_server.core.records import Transaction
+from ocpp_server.core.set_aside import SetAside
 from ocpp_server.storage.errors import ImportFileError
 from ocpp_server.storage.imported_files import USAGE
 from ocpp_server.storage.json_files import read_usage
 from ocpp_server.storage.ledger_codec import decode, text_of
 from ocpp_server.storage.ledger_file import connect_read_only, is_in_use
 from ocpp_server.storage.ledger_schema import SCHEMA_VERSION
+from ocpp_server.storage.restore_journal import is_unfinished
+from ocpp_server.storage.view_files import reopened
 
 _MOST_OF_A_KIND = 20
 _LOOK_EVERY_S = 0.1
@@ -44,6 +47,11 @@ _TOTALS = (
 )
 """What it is, the sum of the bookings, the kept total."""
 
+_BOOKED_FOR_SET_ASIDE = """
+    SELECT CAST(substr(reason, 11) AS INTEGER), sum(wh) FROM bookings
+    WHERE kind = 'correction' AND reason LIKE 'set aside %' GROUP BY 1
+"""
+
 
 def verify(ledger_path: Path, data_dir: Path, *, patience_s: float = 5.0) -> list[str]:
     """Every disagreement as a plain sentence; empty if the books add up. Blocks, for seconds on large books.
@@ -52,6 +60,8 @@ def verify(ledger_path: Path, data_dir: Path, *, patience_s: float = 5.0) -> lis
     """
     if not ledger_path.exists():
         return [f"there is no ledger {ledger_path}"]
+    if is_unfinished(data_dir):
+        return [f"a restore in {data_dir} was broken off: start the server, or restore again, to finish it"]
     try:
         with closing(connect_read_only(ledger_path)) as ledger:
             ledger.execute("BEGIN")  # one moment of the books, also while the server writes
@@ -84,7 +94,8 @@ def _schema(ledger: sqlite3.Connection) -> int:
 def _ledger_problems(ledger: sqlite3.Connection, ledger_path: Path) -> Iterator[str]:
     version = _schema(ledger)
     if version != SCHEMA_VERSION:
-        yield f"the ledger {ledger_path} has schema {version}, {SCHEMA_VERSION} was expected"
+        hint = ": the next start of the server upgrades it" if 0 < version < SCHEMA_VERSION else ""
+        yield f"the ledger {ledger_path} has schema {version}, {SCHEMA_VERSION} was expected{hint}"
         return
     for (verdict,) in ledger.execute("PRAGMA integrity_check"):
         if verdict != "ok":
@@ -92,6 +103,7 @@ def _ledger_problems(ledger: sqlite3.Connection, ledger_path: Path) -> Iterator[
     for words, booked, kept in _TOTALS:
         yield from _compared(words, _totals(ledger, booked), _totals(ledger, kept))
     yield from _transaction_problems(ledger)
+    yield from _set_aside_problems(ledger)
 
 
 def _totals(ledger: sqlite3.Connection, query: str) -> dict[tuple[str, ...], int]:
@@ -144,6 +156,22 @@ def _problems_of(number: int, transaction: Transaction, booked: Mapping[str, int
             )
 
 
+def _set_aside_problems(ledger: sqlite3.Connection) -> Iterator[str]:
+    """What was accepted is booked, once; what was not accepted is not."""
+    booked = dict(ledger.execute(_BOOKED_FOR_SET_ASIDE))
+    for number, document in ledger.execute("SELECT number, document FROM set_aside ORDER BY number"):
+        try:
+            one = decode(document, SetAside)
+        except msgspec.DecodeError as error:
+            yield f"set aside {number} cannot be read: {error}"
+            continue
+        wh = booked.pop(number, 0)
+        if wh != (one.booked or 0):
+            yield f"set aside {number} ({one.state.value}) says {one.booked or 0} Wh, its bookings add up to {wh} Wh"
+    for number in sorted(booked):
+        yield f"there are bookings for set aside {number}, but no such entry"
+
+
 def _file_problems(ledger: sqlite3.Connection, data_dir: Path, patience_s: float) -> Iterator[str]:
     """Where the files differ from the books. A running server writes them up to a second after the books, so there
     only what stands in every look is wrong.
@@ -171,6 +199,8 @@ def _file_differences(ledger: sqlite3.Connection, data_dir: Path) -> dict[tuple[
     found = dict(_file_compared(data_dir / USAGE, usage[month]))
     for closed in sorted(closed for closed in usage if closed < month and usage[closed]):
         found.update(_file_compared(data_dir / "archive" / f"energy_usage-{closed}.json", usage[closed]))
+    for path in reopened(data_dir, month):
+        found[path.name, ""] = f"{path.name} is in the archive, and its month is not closed"
     return found
 
 

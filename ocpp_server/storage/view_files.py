@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import Final
 
-from ocpp_server.storage.atomic_file import Identity, identity_of, replace_file, sync_file
+from ocpp_server.storage.atomic_file import Identity, identity_of, replace_file, sync_file, sync_folder
 
 log = logging.getLogger(__name__)
+
+ARCHIVE: Final = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,15 @@ class ViewFiles:
         written = list(self._written.items())
         return {str(path.relative_to(self._data_dir)): entry.digest for path, entry in written}
 
-    def write(self, views: Sequence[tuple[Path, bytes]], *, is_synced: bool) -> dict[Path, OSError]:
+    def write(
+        self, views: Sequence[tuple[Path, bytes]], *, is_synced: bool, open_month: str | None = None
+    ) -> dict[Path, OSError]:
         """Put each view into its file, unless it is there; gives what failed. Blocks: for one thread at a time.
 
-        `is_synced`: durably, and so what was written without fsync since the last time.
+        `is_synced`: durably, and so what was written without fsync since the last time. `open_month`: look for files
+        of months that are said to be closed and are not, and put them away.
         """
-        failures: dict[Path, OSError] = {}
+        failures: dict[Path, OSError] = {} if open_month is None else self._put_away_reopened(open_month)
         for path, content in views:
             try:
                 self._write(path, content, is_synced=is_synced)
@@ -56,6 +62,14 @@ class ViewFiles:
         if is_synced:
             failures |= self._sync_rest()
         return failures
+
+    def _put_away_reopened(self, open_month: str) -> dict[Path, OSError]:
+        try:
+            for path in put_away_reopened(self._data_dir, open_month, self._now()):
+                self._written.pop(path, None)
+        except OSError as failure:
+            return {self._data_dir / ARCHIVE: failure}
+        return {}
 
     def _sync_rest(self) -> dict[Path, OSError]:
         failures: dict[Path, OSError] = {}
@@ -92,15 +106,40 @@ class ViewFiles:
 
     def _set_aside(self, path: Path) -> None:
         """Somebody edited a view while the server runs: keep the edit, an editor's old copy must not take back use."""
-        name = f"{path.name}.set-aside-{self._now():%Y%m%dT%H%M%SZ}"
-        names = (name if number == 1 else f"{name}-{number}" for number in count(1))
-        kept = next(target for target in map(path.with_name, names) if _identity(target) is None)
+        kept = _free_name(path, "set-aside", self._now())
         path.rename(kept)
         log.warning(
             "[QUOTA] edit set aside file=%s hint=%s",
             kept.name,
             "book a correction instead: python -m ocpp_server adjust TAG KWH --reason TEXT",
         )
+
+
+def reopened(data_dir: Path, open_month: str) -> list[Path]:
+    """Archived usage of months that are open (again) or still to come."""
+    found = (data_dir / ARCHIVE).glob("energy_usage-[0-9][0-9][0-9][0-9]-[0-9][0-9].json")
+    return sorted(path for path in found if path.stem.removeprefix("energy_usage-") >= open_month)
+
+
+def put_away_reopened(data_dir: Path, open_month: str, now: datetime) -> list[Path]:
+    """Rename the archived usage of months that are not closed (any more); gives the files by their names until now.
+
+    A month that was closed by mistake goes on: what the archive says of it is true no more. Raises OSError.
+    """
+    stale = reopened(data_dir, open_month)
+    for path in stale:
+        kept = _free_name(path, "reopened", now)
+        path.rename(kept)
+        log.warning("[QUOTA] archive of a month that is open put away file=%s", kept.name)
+    if stale:
+        sync_folder(data_dir / ARCHIVE)
+    return stale
+
+
+def _free_name(path: Path, why: str, now: datetime) -> Path:
+    name = f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}"
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(target for target in map(path.with_name, names) if _identity(target) is None)
 
 
 def _identity(path: Path) -> Identity | None:

@@ -9,6 +9,7 @@ import pytest
 from ocpp_server.core.users import Access, ChargerRow
 from ocpp_server.storage.chargers_csv import ChargersFileError
 from ocpp_server.storage.chargers_file import ChargersFile
+from ocpp_server.storage.table_changes import Figures
 
 
 class Site:
@@ -16,12 +17,14 @@ class Site:
 
     def __init__(self) -> None:
         self.taken: list[tuple[ChargerRow, ...]] = []
+        self.by_hand: list[dict[str, str]] = []
         self.is_broken = False
 
-    async def replace_chargers(self, rows: tuple[ChargerRow, ...]) -> None:
+    async def replace_chargers(self, rows: tuple[ChargerRow, ...], by_hand: Figures) -> None:
         if self.is_broken:
             raise OSError(5, "the ledger cannot be written")
         self.taken.append(rows)
+        self.by_hand.append(dict(by_hand))
 
 
 GOOD = b"charger_id,name,access\nCP1,Gate,free\n"
@@ -135,3 +138,21 @@ async def test_what_was_read_before_an_edit_is_not_put_in_force_after_it(tmp_pat
     assert await offering is not None
     assert set(file.table) == {"CP1", "CP2"}
     assert await file.accept(path.read_bytes()) is None
+
+
+async def test_a_save_by_hand_is_told_and_an_edit_through_the_server_is_not(tmp_path: Path) -> None:
+    """An edit through the server tells itself; of what was saved just before, the person's part is told."""
+    site = Site()
+    file = ChargersFile({"CP1": GATE}, site.replace_chargers)
+    path = tmp_path / "chargers.csv"
+    path.write_bytes(GOOD.replace(b"free", b"closed"))
+
+    await file.edit(path, lambda content: content.replace(b"Gate", b"Yard"))
+    await file.accept(GOOD.replace(b"Gate", b"Yard"))
+    await file.accept(GOOD.replace(b"Gate", b"Yard"))
+
+    counts = {"added": "0", "changed": "1", "removed": "0"}
+    assert site.by_hand == [
+        {**counts, "rows": "CP1 changed: access free to closed"},
+        {**counts, "rows": "CP1 changed: access closed to free"},
+    ]

@@ -7,6 +7,7 @@ import pytest
 
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.users import Account, IdTag, User, UserTable
+from ocpp_server.storage.table_changes import Figures
 from ocpp_server.storage.users_file import UsersFile
 
 
@@ -15,12 +16,14 @@ class Site:
 
     def __init__(self) -> None:
         self.taken: list[tuple[UserTable, tuple[str, ...]]] = []
+        self.by_hand: list[dict[str, str]] = []
         self.is_broken = False
 
-    async def replace_users(self, table: UserTable, change: tuple[str, ...]) -> None:
+    async def replace_users(self, table: UserTable, change: tuple[str, ...], by_hand: Figures) -> None:
         if self.is_broken:
             raise OSError(5, "the ledger cannot be written")
         self.taken.append((table, change))
+        self.by_hand.append(dict(by_hand))
 
 
 class Clock:
@@ -259,3 +262,31 @@ async def test_an_edit_of_long_ago_is_history(tmp_path: Path) -> None:
     await file.accept(quotas(A=5))
 
     assert reported == []
+
+
+async def test_a_save_by_hand_is_told_row_by_row_and_an_unchanged_one_is_not() -> None:
+    """Who may charge how much is money: the audit has what an editor of text changed, as it has what the API did."""
+    site = Site()
+    file = users_file(site, table("A", "B"))
+
+    await file.accept(content("A", "C").replace(b"A,J,D,5,no", b"A,J,X,7.5,no"))
+    await file.accept(content("A", "C").replace(b"A,J,D,5,no", b"A;J;X;7,5;no").replace(b",", b";"))
+
+    rows = "A changed: quota_kwh 5 to 7.5, name; B removed: quota_kwh 5; C added: quota_kwh 5"
+    assert site.by_hand == [{"added": "1", "changed": "1", "removed": "1", "rows": rows}]
+
+
+async def test_an_edit_through_the_server_is_not_told_as_one_by_hand(tmp_path: Path) -> None:
+    """Of a file that somebody had saved just before, only that person's part is."""
+    site = Site()
+    file = UsersFile(table("A"), site.replace_users, settle_s=0)
+    path = tmp_path / "users1.csv"
+    path.write_bytes(content("A", "B"))
+
+    await file.edit(path, lambda _content: content("A", "B", "C"))
+    await file.edit(path, lambda _content: content("A", "B"))
+    path.write_bytes(content("A", "D", "B"))
+    assert await file.load(path, lambda _content: True)
+
+    rows = "B added: quota_kwh 5"
+    assert site.by_hand == [{"added": "1", "changed": "0", "removed": "0", "rows": rows}, {}, {}]

@@ -12,12 +12,14 @@ import pytest
 from ledger_child import NOW, POLICY, TRANSACTION_ID, group, transaction
 
 from ocpp_server.core import changes as ch
+from ocpp_server.core.energy import Wh
 from ocpp_server.core.period import Month
-from ocpp_server.core.records import Booking
+from ocpp_server.core.records import Booking, BookingKind
+from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
 from ocpp_server.storage import documents
 from ocpp_server.storage.ledger import Ledger
 from ocpp_server.storage.ledger_codec import encode
-from ocpp_server.storage.verify import verify
+from ocpp_server.storage.verify import verify, verify_copy
 
 HOUR = "2025-11-20T10:00:00Z"
 
@@ -101,7 +103,8 @@ def test_books_that_add_up_have_no_problems(ledger: Ledger) -> None:
             "INSERT INTO transactions SELECT 5, charge_point_id, id_tag, started_at, NULL, document FROM transactions",
             f"transaction id {TRANSACTION_ID} is there twice",
         ),
-        ("PRAGMA user_version = 2", "has schema 2, 1 was expected"),
+        ("PRAGMA user_version = 1", "has schema 1, 2 was expected: the next start of the server upgrades it"),
+        ("PRAGMA user_version = 99", "has schema 99, 2 was expected"),
     ],
 )
 def test_a_disagreement_within_the_ledger_is_told_in_a_sentence(ledger: Ledger, statement: str, sentence: str) -> None:
@@ -182,3 +185,63 @@ def test_a_missing_ledger_is_told(tmp_path: Path) -> None:
 
     assert verify(path, tmp_path) == [f"there is no ledger {path}"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_of_a_month_that_is_open_or_to_come_is_a_lie(ledger: Ledger) -> None:
+    """It says that the month is closed; a name that is none of ours says nothing."""
+    archive = ledger.path.parent / "archive"
+    for name in ("energy_usage-2025-11.json", "energy_usage-2026-01.json", "energy_usage-copy-of.json"):
+        (archive / name).write_text("{}")
+    (archive / "energy_usage-2025-11.json.reopened-20251120T100000Z").write_text("{}")
+
+    assert problems(ledger) == [
+        "energy_usage-2025-11.json is in the archive, and its month is not closed",
+        "energy_usage-2026-01.json is in the archive, and its month is not closed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "state", "booked", "sentences"),
+    [
+        (["set aside 7: seen (Ann)"], SetAsideState.ACCEPTED, 1, []),
+        ([], SetAsideState.ACCEPTED, 1, ["set aside 7 (accepted) says 1 Wh, its bookings add up to 0 Wh"]),
+        (
+            ["set aside 7: a (b)", "set aside 7: a (b)"],
+            SetAsideState.ACCEPTED,
+            1,
+            ["set aside 7 (accepted) says 1 Wh, its bookings add up to 2 Wh"],
+        ),
+        (
+            ["set aside 7: a (b)"],
+            SetAsideState.DROPPED,
+            None,
+            ["set aside 7 (dropped) says 0 Wh, its bookings add up to 1 Wh"],
+        ),
+        (["set aside 8: a (b)"], SetAsideState.OPEN, None, ["there are bookings for set aside 8, but no such entry"]),
+        (
+            ["", "set aside by the wall"],
+            SetAsideState.OPEN,
+            None,
+            ["there are bookings for set aside 0, but no such entry"],
+        ),
+    ],
+)
+def test_what_was_accepted_is_booked_once(
+    ledger: Ledger, reasons: list[str], state: SetAsideState, booked: int | None, sentences: list[str]
+) -> None:
+    """Each by its number, to the Wh."""
+    entry = replace(late_booking(), month=Month("2025-12"), kind=BookingKind.CORRECTION)
+    bookings = [replace(entry, booking_id=n, reason=reason) for n, reason in enumerate(reasons, 100)]
+    one = SetAside(7, SetAsideKind.ORPHAN, NOW, NOW, "CP1", None, None, "RFID001", "why", state=state)
+    put = ch.PutSetAside(replace(one, booked=None if booked is None else Wh(booked)))
+    asyncio.run(ledger.commit([*(ch.AddBooking(booking) for booking in bookings), put]))
+    ledger.close()
+
+    assert verify_copy(ledger.path) == sentences
+
+
+def test_an_entry_that_cannot_be_read_is_told(ledger: Ledger) -> None:
+    """With its number."""
+    (found, *_) = problems(ledger, "INSERT INTO set_aside VALUES (7, 'open', 'CP1', '{')")
+
+    assert found.startswith("set aside 7 cannot be read: ")
