@@ -92,7 +92,7 @@ async def test_they_are_listed_newest_first(api: Api) -> None:
     """By state, charge point and session, page by page."""
     assert await api.numbers() == ([3, 2, 1], None)
     assert await api.numbers("?state=open") == ([2, 1], None)
-    assert await api.numbers("?charge_point_id=CP%2F1") == ([1], None)
+    assert await api.numbers("?charge_point=CP%2F1") == ([1], None)
     assert await api.numbers("?transaction=5&state=withdrawn") == ([3], None)
     assert await api.numbers("?limit=2") == ([3, 2], 2)
     assert await api.numbers("?limit=2&before=2") == ([1], None)
