@@ -12,18 +12,18 @@ NEAR_PERCENT = 80
 
 
 class QuotaState(StrEnum):
-    """Where an account stands with its quota this month."""
+    """Where an account stands with its quota this month; what it is called is in `texts` (states.quota)."""
 
-    OVER = "over quota"
-    USED_UP = "used up"
-    NEAR = "near limit"
+    OVER = "over"
+    USED_UP = "used_up"
+    NEAR = "near"
     OK = "ok"
-    NO_LIMIT = "no limit"
-    NO_ENERGY = "quota is 0"
+    NO_LIMIT = "no_limit"
+    NO_ENERGY = "no_energy"
     BLOCKED = "blocked"
     EXPIRED = "expired"
-    UNREADABLE = "row has an error"
-    UNLISTED = "not in users1.csv"
+    UNREADABLE = "unreadable"
+    UNLISTED = "unlisted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class UserLine:
         return None if self.quota is None else Wh(max(0, self.quota - self.used))
 
     @property
-    def states(self) -> list[str]:
+    def states(self) -> list[QuotaState]:
         """The badges of this line; a card that does not work is not called ok."""
         quota = None if self.card_state and self.state is QuotaState.OK else self.state
-        return [state.value for state in (self.card_state, quota) if state]
+        return [state for state in (self.card_state, quota) if state]
 
 
 def user_lines(site: Site, today: date) -> list[UserLine]:

@@ -1,4 +1,7 @@
-"""The page's tables as data frames: one row per thing, cells as plain text, numbers in the unit of the heading."""
+"""The page's tables as data frames: one row per thing, cells as plain text, numbers in the unit of the heading.
+
+Columns have names for programs; the page gives them their headings.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,6 +10,7 @@ import pandas as pd
 
 from dashboard.quotas import UserLine
 from dashboard.records import Site
+from dashboard.texts import Words
 from dashboard.view import Card, session_power, session_words
 from dashboard.wording import plain
 
@@ -15,61 +19,61 @@ def charge_point_table(cards: Iterable[Card]) -> pd.DataFrame:
     """Give the charge points in the order of the cards."""
     return pd.DataFrame(
         {
-            "Charger": card.name,
-            "State": [card.state],
-            "Person": plain(", ".join(card.persons)),
-            "Power kW": _thousandth(card.power_w) if card.is_in_use or card.power_w else None,
-            "Session kWh": _thousandth(card.energy),
-            "Note": plain(card.note),
+            "charger": card.name,
+            "state": [card.state],
+            "person": plain(", ".join(card.persons)),
+            "power": _thousandth(card.power_w) if card.is_in_use or card.power_w else None,
+            "energy": _thousandth(card.energy),
+            "note": plain(card.note),
         }
         for card in cards
     )
 
 
-def session_table(site: Site, now: datetime) -> pd.DataFrame:
+def session_table(site: Site, now: datetime, words: Words) -> pd.DataFrame:
     """Give the running sessions, the oldest first. Times are UTC; the column's own zone shows them."""
     sessions = sorted(site.sessions or (), key=lambda session: (session.since or now, session.transaction_id))
     names = {cp.charge_point_id: cp.name for cp in site.charge_points or ()}
     table = pd.DataFrame(
         {
-            "Person": plain(session.person),
-            "Card": plain(session.id_tag),
-            "Charger": plain(names.get(session.charge_point_id, session.charge_point_id)),
-            "Connector": session.connector_id,
-            "Since": session.since,
-            "Session kWh": _thousandth(session.energy),
-            "Power kW": _thousandth(session_power(session, site, now)),
-            "State": session_words(session, site),
-            "Forecast stop": session.forecast_stop,
+            "person": plain(session.person),
+            "card": plain(session.id_tag),
+            "charger": plain(names.get(session.charge_point_id, session.charge_point_id)),
+            "connector": session.connector_id,
+            "since": session.since,
+            "energy": _thousandth(session.energy),
+            "power": _thousandth(session_power(session, site, now)),
+            "state": session_words(session, site, words),
+            "forecast_stop": session.forecast_stop,
         }
         for session in sessions
     )
-    for column in ("Since", "Forecast stop"):
+    for column in ("since", "forecast_stop"):
         table[column] = pd.to_datetime(table[column], utc=True)
-    table["Connector"] = table["Connector"].astype("Int64")
+    table["connector"] = table["connector"].astype("Int64")
     return table
 
 
-def user_table(lines: Iterable[UserLine]) -> pd.DataFrame:
-    """Give cards with their account's quota. `Quota used` is whole percent, rounded down; blank without a quota."""
+def user_table(lines: Iterable[UserLine], words: Words) -> pd.DataFrame:
+    """Give cards with their account's quota. `percent` is whole percent, rounded down; blank without a quota."""
     table = pd.DataFrame(
         [
             {
-                "Name": plain(line.person),
-                "Card": plain(line.id_tag),
-                "Account": plain(line.account) if line.account != line.id_tag else "",
-                "State": line.states,
-                "Quota used": line.percent,
-                "Used kWh": _thousandth(line.used),
-                "Quota kWh": _thousandth(line.quota),
-                "Left kWh": _thousandth(line.left),
+                "name": plain(line.person),
+                "card": plain(line.id_tag),
+                "account": plain(line.account) if line.account != line.id_tag else "",
+                "state": [words(f"states.quota.{state}") for state in line.states],
+                "percent": line.percent,
+                "used": _thousandth(line.used),
+                "quota": _thousandth(line.quota),
+                "left": _thousandth(line.left),
             }
             for line in lines
         ],
-        columns=["Name", "Card", "Account", "State", "Quota used", "Used kWh", "Quota kWh", "Left kWh"],
+        columns=["name", "card", "account", "state", "percent", "used", "quota", "left"],
     )
-    table["Quota used"] = table["Quota used"].astype("Int64")
-    return table if table["Account"].any() else table.drop(columns="Account")
+    table["percent"] = table["percent"].astype("Int64")
+    return table if table["account"].any() else table.drop(columns="account")
 
 
 def _thousandth(amount: float | None) -> float | None:

@@ -1,16 +1,16 @@
 """What the page says of the server, the charge points and the totals. Pure: no Streamlit, no clock, no files."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from enum import IntEnum, StrEnum
 from zoneinfo import ZoneInfo
 
 from dashboard.records import Alert, ChargePoint, Problem, ServerStatus, Session, Site, Wh
-from dashboard.wording import SESSION_WORDS, STATUS_COLORS, STATUS_WORDS, escaped, fold, in_words, kw, kwh, plain
+from dashboard.texts import Words
+from dashboard.wording import STATUS_COLORS, escaped, fold, plain
 
 STATUS_TOO_OLD = timedelta(seconds=30)
 READING_TOO_OLD = timedelta(minutes=10)
-NAMELESS = "(no name)"
 DEFAULT_OCPP_URL = "ws://HOST:9000"
 IN_USE = frozenset(("Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"))
 
@@ -60,9 +60,9 @@ def users_file_problems(site: Site) -> tuple[Problem, ...]:
     return site.users.problems if site.users else ()
 
 
-def problem_line(problem: Problem) -> str:
+def problem_line(problem: Problem, words: Words) -> str:
     """Give one problem as Markdown: line, column, reason."""
-    place = [f"line {problem.line}"] if problem.line is not None else []
+    place = [words("bars.line", number=problem.line)] if problem.line is not None else []
     place += [escaped(problem.column)] if problem.column else []
     return ": ".join(filter(None, (", ".join(place), escaped(problem.text))))
 
@@ -120,13 +120,22 @@ def session_power(session: Session, site: Site, now: datetime) -> float | None:
     return power_of(session.charge_point_id, site, now)
 
 
-def session_words(session: Session, site: Site) -> str:
+def session_words(session: Session, site: Site, words: Words) -> str:
     """Give a session's state in words; a charge point with this one session knows better whether the car pauses."""
     status = next((cp.status for cp in site.charge_points or () if cp.charge_point_id == session.charge_point_id), "")
     is_vague = session.state in {"", "charging"}
     if is_vague and _is_alone(session, site) and status in IN_USE:
-        return STATUS_WORDS[status]
-    return in_words(session.state, SESSION_WORDS)
+        return status_words(status, words)
+    return _named("states.session", session.state, words, status_words(session.state, words))
+
+
+def status_words(status: str, words: Words) -> str:
+    """Give an OCPP status in words; one that we do not know is shown as it came, in plain text."""
+    return _named("states.status", status, words, "")
+
+
+def _named(table: str, name: str, words: Words, otherwise: str) -> str:
+    return words.of(table, name, otherwise or plain(name.replace("_", " ")) or words("states.other.unknown"))
 
 
 def _is_alone(session: Session, site: Site) -> bool:
@@ -138,12 +147,12 @@ def energy_this_month(site: Site) -> Wh | None:
     return None if site.usage is None else Wh(sum(site.usage.values()))
 
 
-def month_words(server: ServerStatus | None, local_now: datetime) -> str:
-    """Give the month that the usage belongs to: the server's word, else the one of now. E.g. November 2026."""
+def open_month(server: ServerStatus | None, local_now: datetime) -> date:
+    """Give the first day of the month that the usage belongs to: the server's word, else the one of now."""
     try:
-        return f"{datetime.strptime(server.month if server else '', '%Y-%m'):%B %Y}"  # noqa: DTZ007  only a name
+        return date.fromisoformat(f"{server.month if server else ''}-01")
     except ValueError:
-        return f"{local_now:%B %Y}"
+        return local_now.date().replace(day=1)
 
 
 class Urgency(IntEnum):
@@ -185,29 +194,29 @@ class Card:
     note: str = ""
 
 
-def cards(site: Site, state: ServerState, now: datetime) -> list[Card]:
+def cards(site: Site, state: ServerState, now: datetime, words: Words) -> list[Card]:
     """Give all charge points: trouble first, then charging, paused, plugged in, free; within these by name."""
-    made = [_card(cp, site, state, now) for cp in site.charge_points or ()]
+    made = [_card(cp, site, state, now, words) for cp in site.charge_points or ()]
     return sorted(made, key=lambda card: (card.urgency, fold(card.name), card.name))
 
 
-def _card(cp: ChargePoint, site: Site, state: ServerState, now: datetime) -> Card:
+def _card(cp: ChargePoint, site: Site, state: ServerState, now: datetime, words: Words) -> Card:
     sessions = [session for session in site.sessions or () if session.charge_point_id == cp.charge_point_id]
     status = "Offline" if cp.is_connected is False else cp.status
-    words = in_words(status, STATUS_WORDS)
+    nameless = words("states.other.nameless")
     is_alarm_meant = state is ServerState.RUNNING or status != "Offline"
     energies = [session.energy for session in sessions if session.energy is not None]
     return Card(
-        name=plain(cp.name) or plain(cp.charge_point_id) or NAMELESS,
-        state="waiting for approval" if cp.is_waiting_for_approval else words,
+        name=plain(cp.name) or plain(cp.charge_point_id) or nameless,
+        state=words("states.other.pending") if cp.is_waiting_for_approval else status_words(status, words),
         color=_color(cp, status, is_alarm_meant),
         urgency=URGENCY.get(status, Urgency.OTHER) if is_alarm_meant else Urgency.OTHER,
-        persons=tuple(plain(session.person) or plain(session.id_tag) or NAMELESS for session in sessions),
+        persons=tuple(plain(session.person) or plain(session.id_tag) or nameless for session in sessions),
         power_w=power_of(cp.charge_point_id, site, now),
         energy=Wh(sum(energies)) if energies else None,
         is_in_use=bool(sessions) or status in IN_USE,
         is_free=status == "Available" and not sessions and not cp.is_waiting_for_approval,
-        note=_note(cp, status, sessions),
+        note=_note(cp, status, sessions, words),
     )
 
 
@@ -217,20 +226,20 @@ def _color(cp: ChargePoint, status: str, is_alarm_meant: bool) -> str:
     return STATUS_COLORS.get(status, "gray") if is_alarm_meant else "gray"
 
 
-def _note(cp: ChargePoint, status: str, sessions: list[Session]) -> str:
+def _note(cp: ChargePoint, status: str, sessions: list[Session], words: Words) -> str:
     if status == "Faulted" and cp.error_code not in {"", "NoError"}:
         return cp.error_code
     if status in {"Offline", "Available"} and sessions:
-        return f"{STATUS_WORDS[status]}, with a session still open"
+        return words("states.other.still_open", state=status_words(status, words))
     return ""
 
 
-def card_markdown(card: Card) -> str:
+def card_markdown(card: Card, words: Words) -> str:
     """Give a card as one Markdown element; everything from outside is escaped."""
     lines = [f"**{escaped(card.name)}**", f":{card.color}-badge[{escaped(card.state)}]"]
     if card.persons:
         lines.append(", ".join(map(escaped, card.persons[:3])))
-        lines.append(f"**{kw(card.power_w)}** · {kwh(card.energy)}")
+        lines.append(f"**{words.kw(card.power_w)}** · {words.kwh(card.energy)}")
     if card.note:
         lines.append(f":small[{escaped(card.note)}]")
     return "  \n".join(lines)

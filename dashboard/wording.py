@@ -1,27 +1,9 @@
-"""How things are said on the page: states in words, figures, times, and texts from outside made harmless."""
+"""Texts from outside made harmless, and made alike for a search. What the dashboard itself says is in `texts`."""
 
 import re
 import unicodedata
-from datetime import datetime, tzinfo
-
-from dashboard.records import Wh
 
 LONGEST_TEXT = 100
-DASH = "–"
-
-STATUS_WORDS = {
-    "Available": "free",
-    "Preparing": "plugged in",
-    "Charging": "charging",
-    "SuspendedEV": "paused by car",
-    "SuspendedEVSE": "paused by charger",
-    "Finishing": "finished, still plugged in",
-    "Reserved": "reserved",
-    "Unavailable": "out of service",
-    "Faulted": "fault",
-    "Offline": "offline",
-}
-"""OCPP 1.6 §7.7 ChargePointStatus, and the server's own Offline."""
 
 STATUS_COLORS = {
     "Available": "green",
@@ -32,14 +14,6 @@ STATUS_COLORS = {
     "Finishing": "violet",
     "Faulted": "red",
     "Offline": "red",
-}
-
-SESSION_WORDS = STATUS_WORDS | {
-    "charging": "charging",
-    "stopping": "being stopped",
-    "over_quota": "over quota, being stopped",
-    "stale": "no readings any more",
-    "offline": "charger offline",
 }
 
 UNICODE_LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"})
@@ -85,42 +59,3 @@ def fold(text: str) -> str:
     lowered = text.casefold().translate(UNICODE_LETTERS)
     letters = unicodedata.normalize("NFKD", lowered)
     return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
-
-
-def kwh(energy: Wh | None) -> str:
-    """Give energy as kWh with one decimal."""
-    return DASH if energy is None else f"{energy / 1000:,.1f} kWh"
-
-
-def kw(power_w: float | None) -> str:
-    """Give power as kW with one decimal."""
-    return DASH if power_w is None else f"{power_w / 1000:,.1f} kW"
-
-
-def clock(moment: datetime | None, now: datetime, zone: tzinfo) -> str:
-    """Give the time in the site's zone, with the day where that is not today."""
-    if moment is None:
-        return DASH
-    local = moment.astimezone(zone)
-    if local.date() == now.astimezone(zone).date():
-        return f"{local:%H:%M}"
-    return f"{local.day} {local:%b %H:%M}" if local.year == now.astimezone(zone).year else f"{local:%Y-%m-%d %H:%M}"
-
-
-def age(moment: datetime, now: datetime) -> str:
-    """Give how long ago something was, in the largest whole unit."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"
-
-
-def counted(number: int, thing: str) -> str:
-    """Give a number of things: 1 session, 2 sessions."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def in_words(state: str, words: dict[str, str]) -> str:
-    """Give a state's wording; a state that we do not know is shown as it came, in plain text."""
-    return words.get(state) or plain(state.replace("_", " ")) or "unknown"

@@ -1,0 +1,1 @@
+"""Login to the dashboard: accounts, signed cookies, the gate before Streamlit."""

@@ -1,0 +1,120 @@
+"""What every page has: the site as it is now, its words, who looks at it, the heading and the bars, and the refresh."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from dashboard import view
+from dashboard.bars import show_bars
+from dashboard.control_api import ControlApi, connect
+from dashboard.latest_files import LatestFiles
+from dashboard.login.visitor import Visitor, current
+from dashboard.records import Site
+from dashboard.site_files import SiteFiles, folder_of_site
+from dashboard.texts import LANGUAGES, Words, language_for, words_of
+from dashboard.view import ServerState
+from dashboard.wording import escaped
+
+LIVE_INTERVAL_S: Final = 5
+USERS_INTERVAL_S: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the site. Times are UTC; `zone` is the site's, or UTC where that is not known."""
+
+    site: Site
+    state: ServerState
+    now: datetime
+    zone: tzinfo
+    words: Words
+    visitor: Visitor
+
+    @property
+    def local_now(self) -> datetime:
+        """Now by the site's clock."""
+        return self.now.astimezone(self.zone)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def files_of(folder: Path) -> SiteFiles:
+    """Give the one reader of a folder that all viewers share: each version of a file is read and parsed once."""
+    return SiteFiles(LatestFiles(folder))
+
+
+def look() -> Look:
+    """Read what changed in the files and give the site as it is now."""
+    site, now = files_of(folder_of_site()).read(), datetime.now(UTC)
+    zone, _ = view.site_zone(site.server)
+    return Look(site, view.server_state(site.server, now), now, zone, words(), current())
+
+
+def words() -> Words:
+    """Give the words of the language that was chosen, else of the browser's."""
+    chosen = st.session_state.get("language") or st.query_params.get("lang")
+    return words_of(language_for(chosen, st.context.locale))
+
+
+def api() -> ControlApi:
+    """Give the control API with this visitor's rights; an administrator's acts are booked under the visitor's name."""
+    return connect(current(), folder_of_site())
+
+
+def live(interval_s: float, show: Callable[[], None]) -> None:
+    """Show a part of the page now and every so many seconds.
+
+    Viewers who opened the page together would else stay in step, and the reruns would queue up.
+    """
+    offset_s = st.session_state.setdefault("refresh_offset_s", random.uniform(0, 1))
+    st.fragment(show, run_every=interval_s + offset_s)()
+
+
+def show_top(title: str) -> None:
+    """Show the heading and the bars. Trouble stands above the figures, so that a phone shows it first."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(width="stretch"):
+            live(LIVE_INTERVAL_S, lambda: _show_heading(title))
+        _show_menu()
+    live(LIVE_INTERVAL_S, _show_bars)
+
+
+def _show_heading(title: str) -> None:
+    seen = look()
+    figures_of = seen.site.written_at
+    if seen.site.server and seen.state is ServerState.STOPPED:
+        figures_of = seen.site.server.time
+    age = (
+        seen.words("top.updated", age=seen.words.age(figures_of, seen.now)) if figures_of else seen.words("top.no_data")
+    )
+    _, is_site_zone = view.site_zone(seen.site.server)
+    name = escaped(seen.site.server.site_name) if seen.site.server else ""
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.header(" · ".join(filter(None, (name, title))), anchor=False, width="content")
+        st.caption(age if is_site_zone else f"{age} · {seen.words('top.utc')}", width="content")
+
+
+def _show_menu() -> None:
+    here, visitor = words(), current()
+    with st.popover(visitor.name or here("top.menu"), icon=":material/account_circle:", key="menu"):
+        st.selectbox(
+            here("top.language"), list(LANGUAGES), index=list(LANGUAGES).index(here.language),
+            format_func=LANGUAGES.__getitem__, key="language_choice", on_change=_choose_language,
+        )  # fmt: skip
+        if visitor.name:
+            st.caption(here("top.signed_in", name=escaped(visitor.name), role=here(f"top.role.{visitor.role}")))
+            st.link_button(here("top.sign_out"), "/logout", icon=":material/logout:")
+
+
+def _choose_language() -> None:
+    st.session_state["language"] = st.session_state["language_choice"]
+    st.query_params["lang"] = st.session_state["language"]  # a reload begins a new session
+
+
+def _show_bars() -> None:
+    seen = look()
+    show_bars(seen.site, seen.state, seen.now, seen.zone, seen.words)
