@@ -22,11 +22,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteFolder:
 
 
 @pytest.fixture
-def run_app(folder: SiteFolder) -> Callable[[], AppTest]:
-    """Run the page once on the folder as it is; an exception in it fails the test."""
+def run_app(folder: SiteFolder) -> Callable[..., AppTest]:
+    """Run a page once on the folder as it is; an exception in it fails the test."""
 
-    def run() -> AppTest:
-        app = AppTest.from_file(str(PROJECT / "dashboard" / "app.py"), default_timeout=30).run()
+    def run(page: str = "overview", language: str = "en") -> AppTest:
+        app = AppTest.from_file(str(PROJECT / "dashboard" / "app.py"), default_timeout=30)
+        app.session_state["language"] = language
+        app.switch_page(f"app_pages/{page}.py").run()
         assert not app.exception
         return app
 

@@ -1,4 +1,4 @@
-"""The page itself, run without a browser on folders in good and bad states."""
+"""The pages, run without a browser on folders in good and bad states."""
 
 import re
 from collections.abc import Callable
@@ -8,8 +8,9 @@ import pytest
 from site_folder import SiteFolder, charge_point, session, stamp
 from streamlit.testing.v1 import AppTest
 
-RunApp = Callable[[], AppTest]
+RunApp = Callable[..., AppTest]
 
+PAGES = ["overview", "sessions", "users"]
 HOSTILE = [
     "**bold** _it_ `code`",
     "<img src=x onerror=alert(1)>",
@@ -43,7 +44,7 @@ def test_a_normal_site_shows_tiles_cards_sessions_and_users(folder: SiteFolder, 
 
     app = run_app()
 
-    assert app.header[0].value == "Campus"
+    assert app.header[0].value == "Campus · Overview"
     assert not app.error
     assert not app.warning
     assert metrics(app) == {
@@ -62,11 +63,11 @@ def test_the_sessions_table_says_who_charges_where_since_when(folder: SiteFolder
     folder.write_five()
     folder.write_server()
 
-    row = run_app().dataframe[0].value.iloc[0]
+    row = run_app("sessions").dataframe[0].value.iloc[0]
 
-    assert (row["Person"], row["Card"], row["Charger"], row["State"]) == ("John Doe", "RFID001", "CP_01", "charging")
-    assert row["Session kWh"] == pytest.approx(2.7)
-    assert row["Power kW"] == pytest.approx(7.2)
+    assert (row["person"], row["card"], row["charger"], row["state"]) == ("John Doe", "RFID001", "CP_01", "charging")
+    assert row["energy"] == pytest.approx(2.7)
+    assert row["power"] == pytest.approx(7.2)
 
 
 def test_the_users_table_shows_quota_state_and_rest(folder: SiteFolder, run_app: RunApp) -> None:
@@ -74,12 +75,12 @@ def test_the_users_table_shows_quota_state_and_rest(folder: SiteFolder, run_app:
     folder.write_five()
     folder.write_server()
 
-    table = run_app().dataframe[1].value.set_index("Card")
+    table = run_app("users").dataframe[0].value.set_index("card")
 
-    assert list(table.loc["RFID002", ["Quota used", "Left kWh"]]) == [99, pytest.approx(0.6)]
-    assert list(table.loc["RFID004", "State"]) == ["over quota"]
-    assert list(table.loc["RFID003", "State"]) == ["no limit"]
-    assert table.loc["RFID003", ["Quota used", "Quota kWh", "Left kWh"]].isna().all()
+    assert list(table.loc["RFID002", ["percent", "left"]]) == [99, pytest.approx(0.6)]
+    assert list(table.loc["RFID004", "state"]) == ["over quota"]
+    assert list(table.loc["RFID003", "state"]) == ["no limit"]
+    assert table.loc["RFID003", ["percent", "quota", "left"]].isna().all()
 
 
 @pytest.mark.parametrize(("query", "found"), [("YILMAZ", ["RFID002"]), ("lukasz gross", ["RFID004"]), ("nobody", None)])
@@ -88,12 +89,12 @@ def test_the_search_folds_letters(folder: SiteFolder, run_app: RunApp, query: st
     folder.write_five()
     folder.write_server()
 
-    app = run_app()
+    app = run_app("users")
     app.text_input(key="user_search").set_value(query).run()
 
     assert not app.exception
-    tables = [table.value for table in app.dataframe if "Quota used" in table.value]
-    assert [list(table["Card"]) for table in tables] == ([found] if found else [])
+    tables = [table.value for table in app.dataframe if "percent" in table.value]
+    assert [list(table["card"]) for table in tables] == ([found] if found else [])
 
 
 def test_an_empty_folder_tells_what_to_type_into_a_charger(folder: SiteFolder, run_app: RunApp) -> None:
@@ -239,9 +240,11 @@ def test_40_chargers_and_1000_users_are_tables(folder: SiteFolder, run_app: RunA
 
     app = run_app()
 
-    assert [len(table.value) for table in app.dataframe] == [40, 40, 1000]
+    assert [len(table.value) for table in app.dataframe] == [40]
     assert metrics(app)["Power now"] == "440.0 kW"
     assert not cards(app)
+    assert [len(table.value) for table in run_app("sessions").dataframe] == [40]
+    assert [len(table.value) for table in run_app("users").dataframe] == [1000]
 
 
 def test_hostile_names_are_shown_as_text(folder: SiteFolder, run_app: RunApp) -> None:
@@ -262,8 +265,7 @@ def test_hostile_names_are_shown_as_text(folder: SiteFolder, run_app: RunApp) ->
     )
     folder.write("users_report.json", {"problems": problems, "file_error": HOSTILE[1]})
 
-    app = run_app()
-    shown = texts(app) + app.header[0].value
+    shown = "".join(texts(app) + app.header[0].value for app in map(run_app, PAGES))
     active = re.sub(r"\\[!-/:-@\[-`{-~]", "", shown)  # what is left is not escaped
 
     for markup in ("**bold**", "<img", ":material/home", ":red[hot]", "$x", "](http", "www.evil", "\u202e", "```"):

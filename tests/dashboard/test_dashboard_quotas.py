@@ -93,7 +93,7 @@ def test_a_blocked_or_expired_card_says_so_beside_its_quota() -> None:
     assert lines["A"].states == ["blocked"]
     assert lines["B"].states == ["expired"]
     assert lines["C"].states == ["ok"]
-    assert lines["D"].states == ["blocked", "over quota"]
+    assert lines["D"].states == ["blocked", "over"]
 
 
 def test_a_row_without_a_readable_quota_is_not_called_unlimited() -> None:

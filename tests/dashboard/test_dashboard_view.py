@@ -18,8 +18,10 @@ from dashboard.records import (
     UserTable,
     Wh,
 )
+from dashboard.texts import words_of
 from dashboard.view import ServerState, Urgency
 
+ENGLISH = words_of("en")
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -33,7 +35,7 @@ def session(charge_point_id: str, **more: object) -> Session:
 
 
 def only_card(site: Site, state: ServerState = ServerState.RUNNING) -> view.Card:
-    (card,) = view.cards(site, state, NOW)
+    (card,) = view.cards(site, state, NOW, ENGLISH)
     return card
 
 
@@ -89,9 +91,9 @@ def test_the_servers_report_on_users_comes_before_the_dashboards_own_findings() 
 
 def test_a_problem_is_told_with_line_column_and_reason() -> None:
     """Any of the three may be missing."""
-    assert view.problem_line(Problem(7, "account", "bad")) == "line 7, account: bad"
-    assert view.problem_line(Problem(None, "", "bad")) == "bad"
-    assert view.problem_line(Problem(7, "", "")) == "line 7"
+    assert view.problem_line(Problem(7, "account", "bad"), ENGLISH) == "line 7, account: bad"
+    assert view.problem_line(Problem(None, "", "bad"), ENGLISH) == "bad"
+    assert view.problem_line(Problem(7, "", ""), ENGLISH) == "line 7"
 
 
 def test_offline_alerts_rest_while_the_server_is_not_running() -> None:
@@ -164,7 +166,7 @@ def test_energy_of_the_month_holds_every_card() -> None:
 )
 def test_the_month_is_the_servers(month: str, words: str) -> None:
     """It waits with a new month where the clock is suspect; else it is the month of now."""
-    assert view.month_words(ServerStatus(month=month), NOW) == words
+    assert ENGLISH.month(view.open_month(ServerStatus(month=month), NOW)) == words
 
 
 def test_cards_stand_in_order_of_urgency_then_name() -> None:
@@ -172,7 +174,7 @@ def test_cards_stand_in_order_of_urgency_then_name() -> None:
     statuses = ["Available", "Finishing", "SuspendedEV", "Charging", "Offline", "Faulted", "Unavailable"]
     site = Site(charge_points=tuple(charge_point(f"{status}", status) for status in statuses))
 
-    assert [card.name for card in view.cards(site, ServerState.RUNNING, NOW)] == [
+    assert [card.name for card in view.cards(site, ServerState.RUNNING, NOW, ENGLISH)] == [
         "Faulted",
         "Offline",
         "Charging",
@@ -213,14 +215,16 @@ def test_a_card_shows_everybody_who_charges_there() -> None:
     sessions = (session("A", energy=Wh(1500), power_w=7000.0), session("A", person="", energy=Wh(500)))
     card = only_card(Site(charge_points=(charge_point("A"),), sessions=sessions))
 
-    assert view.card_markdown(card) == "**A**  \n:blue-badge[charging]  \nJohn, RFID001  \n**7.0 kW** · 2.0 kWh"
+    assert (
+        view.card_markdown(card, ENGLISH) == "**A**  \n:blue-badge[charging]  \nJohn, RFID001  \n**7.0 kW** · 2.0 kWh"
+    )
 
 
 def test_a_card_without_any_name_is_still_a_card() -> None:
     """A name of blanks would else become a horizontal line (****)."""
     card = only_card(Site(charge_points=(charge_point(" ", "Available"),)))
 
-    assert view.card_markdown(card).startswith(r"**\(no name\)**")
+    assert view.card_markdown(card, ENGLISH).startswith(r"**\(no name\)**")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +240,10 @@ def test_a_sessions_state_says_whether_the_car_pauses(state: str, status: str, w
     """What the server wants with the session comes first."""
     running = session("A", state=state)
 
-    assert view.session_words(running, Site(charge_points=(charge_point("A", status),), sessions=(running,))) == words
+    assert (
+        view.session_words(running, Site(charge_points=(charge_point("A", status),), sessions=(running,)), ENGLISH)
+        == words
+    )
 
 
 def test_two_sessions_on_one_charge_point_do_not_take_each_others_power() -> None:

@@ -1,27 +1,8 @@
-"""Texts from outside are shown as they are, in one short line; figures and states read well."""
-
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+"""Texts from outside are shown as they are, in one short line."""
 
 import pytest
 
-from dashboard.records import Wh
-from dashboard.wording import (
-    SESSION_WORDS,
-    STATUS_WORDS,
-    WORD_JOINER,
-    age,
-    clock,
-    escaped,
-    fold,
-    in_words,
-    kw,
-    kwh,
-    plain,
-)
-
-NOW = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
-ISTANBUL = ZoneInfo("Europe/Istanbul")
+from dashboard.wording import WORD_JOINER, escaped, fold, plain
 
 
 @pytest.mark.parametrize(
@@ -100,44 +81,3 @@ def test_control_and_direction_characters_and_lone_surrogates_are_left_out() -> 
 def test_a_right_to_left_name_is_kept_apart_from_what_stands_beside_it() -> None:
     """Unicode isolates, so that figures on the same line stay where they are."""
     assert escaped("שלום") == "\u2068שלום\u2069"
-
-
-@pytest.mark.parametrize(
-    ("energy", "shown"), [(Wh(0), "0.0 kWh"), (Wh(1_234_567), "1,234.6 kWh"), (Wh(49), "0.0 kWh"), (None, "–")]
-)
-def test_energy_has_one_decimal(energy: Wh | None, shown: str) -> None:
-    """What is not known is a dash, never 0.0."""
-    assert kwh(energy) == shown
-
-
-def test_power_has_one_decimal() -> None:
-    """In kW, from W."""
-    assert kw(7249.0) == "7.2 kW"
-    assert kw(None) == "–"
-
-
-def test_a_time_is_of_the_sites_zone_and_has_its_day_unless_today() -> None:
-    """22:30 UTC is already the next day in Istanbul."""
-    assert clock(NOW, NOW, ISTANBUL) == "01:30"
-    assert clock(NOW - timedelta(hours=2), NOW, ISTANBUL) == "20 Nov 23:30"
-    assert clock(NOW - timedelta(days=400), NOW, ISTANBUL) == "2025-10-17 01:30"
-    assert clock(None, NOW, ISTANBUL) == "–"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(-5, "0 s ago"), (3, "3 s ago"), (90, "1 min ago"), (7300, "2 h ago"), (200_000, "2 d ago")],
-)
-def test_an_age_is_told_in_its_largest_unit(seconds: int, shown: str) -> None:
-    """A file from the future (clocks) is new, not minus five seconds old."""
-    assert age(NOW - timedelta(seconds=seconds), NOW) == shown
-
-
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [("SuspendedEV", "paused by car"), ("over_quota", "over quota, being stopped"), ("new_thing", "new thing")],
-)
-def test_states_are_told_in_words(state: str, words: str) -> None:
-    """OCPP 1.6 §7.7, and the server's own session states; one we do not know is shown as it came."""
-    assert in_words(state, SESSION_WORDS) == words
-    assert in_words("", STATUS_WORDS) == "unknown"
