@@ -55,8 +55,8 @@ def look() -> Look:
 
 
 def words() -> Words:
-    """Give the words of the language that was chosen, else of the browser's."""
-    chosen = st.session_state.get("language") or st.query_params.get("lang")
+    """Give the words of the language that was chosen (it is in the address), else of the browser's."""
+    chosen = st.session_state.get("lang") or st.query_params.get("lang")
     return words_of(language_for(chosen, st.context.locale))
 
 
@@ -101,18 +101,11 @@ def _show_heading(title: str) -> None:
 def _show_menu() -> None:
     here, visitor = words(), current()
     with st.popover(visitor.name or here("top.menu"), icon=":material/account_circle:", key="menu"):
-        st.selectbox(
-            here("top.language"), list(LANGUAGES), index=list(LANGUAGES).index(here.language),
-            format_func=LANGUAGES.__getitem__, key="language_choice", on_change=_choose_language,
-        )  # fmt: skip
+        names, browsers = list(LANGUAGES.values()), LANGUAGES[language_for(None, st.context.locale)]
+        st.selectbox(here("top.language"), names, index=names.index(browsers), key="lang", bind="query-params")
         if visitor.name:
             st.caption(here("top.signed_in", name=escaped(visitor.name), role=here(f"top.role.{visitor.role}")))
             st.link_button(here("top.sign_out"), "/logout", icon=":material/logout:")
-
-
-def _choose_language() -> None:
-    st.session_state["language"] = st.session_state["language_choice"]
-    st.query_params["lang"] = st.session_state["language"]  # a reload begins a new session
 
 
 def _show_bars() -> None:

@@ -98,9 +98,10 @@ def words_of(language: str) -> Words:
 
 
 def language_for(chosen: str | None, locale: str | None) -> str:
-    """Give the language that was chosen, else the browser's (`tr-TR`), else English."""
-    wanted = chosen or (locale or "").split("-")[0].casefold()
-    return wanted if wanted in LANGUAGES else "en"
+    """Give the language whose name was chosen, else the browser's (`tr-TR`), else English."""
+    by_name = {name: language for language, name in LANGUAGES.items()}
+    browsers = (locale or "").split("-")[0].casefold()
+    return by_name.get(chosen or "") or (browsers if browsers in LANGUAGES else "en")
 
 
 def _flat(table: Mapping[str, object], prefix: str) -> dict[str, str]:

@@ -25,9 +25,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SiteFolder:
 def run_app(folder: SiteFolder) -> Callable[..., AppTest]:
     """Run a page once on the folder as it is; an exception in it fails the test."""
 
-    def run(page: str = "overview", language: str = "en") -> AppTest:
+    def run(page: str = "overview", language: str = "English") -> AppTest:
         app = AppTest.from_file(str(PROJECT / "dashboard" / "app.py"), default_timeout=30)
-        app.session_state["language"] = language
+        app.query_params["lang"] = language
         app.switch_page(f"app_pages/{page}.py").run()
         assert not app.exception
         return app

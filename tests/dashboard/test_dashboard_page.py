@@ -58,6 +58,17 @@ def test_a_normal_site_shows_tiles_cards_sessions_and_users(folder: SiteFolder, 
     assert "John Doe" in cards(app)[1]
 
 
+def test_the_page_speaks_the_language_that_was_chosen(folder: SiteFolder, run_app: RunApp) -> None:
+    """Its name is in the address, so that a reload and a bookmark keep it."""
+    folder.write_five()
+    folder.write_server()
+
+    app = run_app(language="Türkçe")
+
+    assert app.header[0].value == "Campus · Genel bakış"
+    assert metrics(app)["Anlık güç"] == "7,2 kW"
+
+
 def test_the_sessions_table_says_who_charges_where_since_when(folder: SiteFolder, run_app: RunApp) -> None:
     """The energy is the session's, not the register."""
     folder.write_five()

@@ -33,8 +33,8 @@ def test_every_language_has_the_same_texts_with_the_same_values_in_them(language
 
 @pytest.mark.parametrize(
     ("chosen", "locale", "language"),
-    [(None, "tr-TR", "tr"), (None, "TR", "tr"), (None, "de-DE", "en"), (None, None, "en"), ("en", "tr-TR", "en"),
-     ("tr", None, "tr"), ("xx", "tr", "en"), ("../en", None, "en")],
+    [(None, "tr-TR", "tr"), (None, "TR", "tr"), (None, "de-DE", "en"), (None, None, "en"), ("English", "tr-TR", "en"),
+     ("Türkçe", None, "tr"), ("xx", "tr", "tr"), ("../en", None, "en")],
 )  # fmt: skip
 def test_the_language_is_the_chosen_one_else_the_browsers(
     chosen: str | None, locale: str | None, language: str
