@@ -17,14 +17,14 @@ if str(PROJECT) not in sys.path:
 from dashboard import shell
 from dashboard.login.visitor import Role, current
 
+# The pages that everybody may see, in their order.
 ICONS = {
     "overview": ":material/ev_station:",
     "sessions": ":material/bolt:",
     "users": ":material/group:",
 }
-"""The pages that everybody may see, in their order."""
+# The pages of administrators. The navigation hides them; that nobody else does what they do is the API's care.
 MANAGE: dict[str, str] = {}
-"""The pages of administrators. The navigation hides them; that nobody else does what they do is the API's care."""
 
 words = shell.words()
 st.set_page_config(page_icon=str(PROJECT / "dashboard" / "favicon.png"), layout="wide")
