@@ -22,6 +22,9 @@ class ChargePoint:
     is_waiting_for_approval: bool = False
     power_w: float | None = None
     error_code: str = ""
+    since: datetime | None = None
+    """When this status began."""
+    last_seen: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

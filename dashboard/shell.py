@@ -10,6 +10,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard import view
+from dashboard.archive_files import Archive, archive_in
 from dashboard.bars import show_bars
 from dashboard.control_api import ControlApi, connect
 from dashboard.latest_files import LatestFiles
@@ -45,6 +46,17 @@ class Look:
 def files_of(folder: Path) -> SiteFiles:
     """Give the one reader of a folder that all viewers share: each version of a file is read and parsed once."""
     return SiteFiles(LatestFiles(folder))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def archive_of(folder: Path) -> Archive:
+    """Give the one reader of a folder's archive that all viewers share."""
+    return archive_in(folder)
+
+
+def archive() -> Archive:
+    """Give the site's finished sessions, and its energy by hour and day."""
+    return archive_of(folder_of_site())
 
 
 def look() -> Look:

@@ -115,9 +115,17 @@ def parse_charge_points(content: bytes) -> tuple[ChargePoint, ...]:
             is_waiting_for_approval=text_at(entry, "admission") == "pending",
             power_w=number_at(entry, "power_w"),
             error_code=text_at(entry, "error_code"),
+            since=_since(entry),
+            last_seen=moment_at(entry, "last_seen"),
         )
         for charge_point_id, entry in objects_of(content)
     )
+
+
+def _since(entry: Json) -> datetime | None:
+    number = whole_at(entry, "connector_id")
+    connectors = (each for each in objects_at(entry, "connectors") if whole_at(each, "connector_id") == number)
+    return next((moment_at(connector, "since") for connector in connectors), None)
 
 
 def parse_sessions(content: bytes) -> tuple[Session, ...]:

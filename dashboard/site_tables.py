@@ -8,26 +8,32 @@ from datetime import datetime
 
 import pandas as pd
 
+from dashboard.cards import Card
 from dashboard.quotas import UserLine
 from dashboard.records import Site
 from dashboard.texts import Words
-from dashboard.view import Card, session_power, session_words
+from dashboard.view import session_power, session_words
 from dashboard.wording import plain
 
 
-def charge_point_table(cards: Iterable[Card]) -> pd.DataFrame:
-    """Give the charge points in the order of the cards."""
-    return pd.DataFrame(
+def charge_point_table(cards: Iterable[Card], now: datetime) -> pd.DataFrame:
+    """Give the charge points in the order of the cards. `percent` is of the quota of whoever charges."""
+    table = pd.DataFrame(
         {
             "charger": card.name,
             "state": [card.state],
             "person": plain(", ".join(card.persons)),
             "power": _thousandth(card.power_w) if card.is_in_use or card.power_w else None,
             "energy": _thousandth(card.energy),
+            "minutes": None if card.since is None else int((now - card.since).total_seconds() // 60),
+            "percent": card.percent,
             "note": plain(card.note),
         }
         for card in cards
     )
+    for column in ("minutes", "percent"):
+        table[column] = table[column].astype("Int64")
+    return table
 
 
 def session_table(site: Site, now: datetime, words: Words) -> pd.DataFrame:

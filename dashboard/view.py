@@ -1,16 +1,18 @@
 """What the page says of the server, the charge points and the totals. Pure: no Streamlit, no clock, no files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from dashboard.records import Alert, ChargePoint, Problem, ServerStatus, Session, Site, Wh
+from dashboard.records import Alert, PowerReading, Problem, ServerStatus, Session, Site, Wh
 from dashboard.texts import Words
-from dashboard.wording import STATUS_COLORS, escaped, fold, plain
+from dashboard.wording import escaped, plain
 
 STATUS_TOO_OLD = timedelta(seconds=30)
 READING_TOO_OLD = timedelta(minutes=10)
+MOST_MINUTES = 24 * 60
 DEFAULT_OCPP_URL = "ws://HOST:9000"
 IN_USE = frozenset(("Preparing", "Charging", "SuspendedEV", "SuspendedEVSE", "Finishing"))
 
@@ -113,6 +115,31 @@ def power_of(charge_point_id: str, site: Site, now: datetime) -> float | None:
     return newest.power_w if newest and now - newest.timestamp <= READING_TOO_OLD else None
 
 
+def power_history(readings: Iterable[PowerReading], now: datetime) -> list[tuple[datetime, float]]:
+    """Give the total power at the end of each whole minute that the log spans, oldest first, in W.
+
+    At each time the newest reading of every charge point counts, if it is not too old. The minute that is still
+    running is left out: half its readings are not there yet, and every line would seem to fall at its end.
+    """
+    logged = sorted(readings, key=lambda reading: reading.timestamp)
+    if not logged:
+        return []
+    minute = timedelta(minutes=1)
+    end = min(logged[-1].timestamp, now).replace(second=0, microsecond=0)
+    moment = logged[0].timestamp.replace(second=0, microsecond=0) + minute
+    newest: dict[str, PowerReading] = {}
+    history: list[tuple[datetime, float]] = []
+    index = 0
+    while moment <= end:
+        while index < len(logged) and logged[index].timestamp <= moment:
+            newest[logged[index].charge_point] = logged[index]
+            index += 1
+        fresh = (each.power_w for each in newest.values() if moment - each.timestamp <= READING_TOO_OLD)
+        history.append((moment, sum(fresh)))
+        moment += minute
+    return history[-MOST_MINUTES:]
+
+
 def session_power(session: Session, site: Site, now: datetime) -> float | None:
     """Give a session's power in W: its own figure, else its charge point's where no other session runs there."""
     if session.power_w is not None or not _is_alone(session, site):
@@ -153,93 +180,3 @@ def open_month(server: ServerStatus | None, local_now: datetime) -> date:
         return date.fromisoformat(f"{server.month if server else ''}-01")
     except ValueError:
         return local_now.date().replace(day=1)
-
-
-class Urgency(IntEnum):
-    """The order of the cards."""
-
-    TROUBLE = 0
-    CHARGING = 1
-    PAUSED = 2
-    PLUGGED = 3
-    FREE = 4
-    OTHER = 5
-
-
-URGENCY = {
-    "Faulted": Urgency.TROUBLE,
-    "Offline": Urgency.TROUBLE,
-    "Charging": Urgency.CHARGING,
-    "SuspendedEV": Urgency.PAUSED,
-    "SuspendedEVSE": Urgency.PAUSED,
-    "Preparing": Urgency.PLUGGED,
-    "Finishing": Urgency.PLUGGED,
-    "Available": Urgency.FREE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One charge point as staff see it. Texts are cut to what can be shown, but not escaped."""
-
-    name: str
-    state: str
-    color: str
-    urgency: Urgency
-    persons: tuple[str, ...]
-    power_w: float | None
-    energy: Wh | None
-    is_in_use: bool
-    is_free: bool
-    note: str = ""
-
-
-def cards(site: Site, state: ServerState, now: datetime, words: Words) -> list[Card]:
-    """Give all charge points: trouble first, then charging, paused, plugged in, free; within these by name."""
-    made = [_card(cp, site, state, now, words) for cp in site.charge_points or ()]
-    return sorted(made, key=lambda card: (card.urgency, fold(card.name), card.name))
-
-
-def _card(cp: ChargePoint, site: Site, state: ServerState, now: datetime, words: Words) -> Card:
-    sessions = [session for session in site.sessions or () if session.charge_point_id == cp.charge_point_id]
-    status = "Offline" if cp.is_connected is False else cp.status
-    nameless = words("states.other.nameless")
-    is_alarm_meant = state is ServerState.RUNNING or status != "Offline"
-    energies = [session.energy for session in sessions if session.energy is not None]
-    return Card(
-        name=plain(cp.name) or plain(cp.charge_point_id) or nameless,
-        state=words("states.other.pending") if cp.is_waiting_for_approval else status_words(status, words),
-        color=_color(cp, status, is_alarm_meant),
-        urgency=URGENCY.get(status, Urgency.OTHER) if is_alarm_meant else Urgency.OTHER,
-        persons=tuple(plain(session.person) or plain(session.id_tag) or nameless for session in sessions),
-        power_w=power_of(cp.charge_point_id, site, now),
-        energy=Wh(sum(energies)) if energies else None,
-        is_in_use=bool(sessions) or status in IN_USE,
-        is_free=status == "Available" and not sessions and not cp.is_waiting_for_approval,
-        note=_note(cp, status, sessions, words),
-    )
-
-
-def _color(cp: ChargePoint, status: str, is_alarm_meant: bool) -> str:
-    if cp.is_waiting_for_approval:
-        return "violet"
-    return STATUS_COLORS.get(status, "gray") if is_alarm_meant else "gray"
-
-
-def _note(cp: ChargePoint, status: str, sessions: list[Session], words: Words) -> str:
-    if status == "Faulted" and cp.error_code not in {"", "NoError"}:
-        return cp.error_code
-    if status in {"Offline", "Available"} and sessions:
-        return words("states.other.still_open", state=status_words(status, words))
-    return ""
-
-
-def card_markdown(card: Card, words: Words) -> str:
-    """Give a card as one Markdown element; everything from outside is escaped."""
-    lines = [f"**{escaped(card.name)}**", f":{card.color}-badge[{escaped(card.state)}]"]
-    if card.persons:
-        lines.append(", ".join(map(escaped, card.persons[:3])))
-        lines.append(f"**{words.kw(card.power_w)}** · {words.kwh(card.energy)}")
-    if card.note:
-        lines.append(f":small[{escaped(card.note)}]")
-    return "  \n".join(lines)

@@ -19,7 +19,7 @@ from dashboard.records import (
     Wh,
 )
 from dashboard.texts import words_of
-from dashboard.view import ServerState, Urgency
+from dashboard.view import ServerState
 
 ENGLISH = words_of("en")
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -32,11 +32,6 @@ def charge_point(charge_point_id: str, status: str = "Charging", **more: object)
 def session(charge_point_id: str, **more: object) -> Session:
     fields = {"transaction_id": "1", "id_tag": "RFID001", "person": "John", "charge_point_id": charge_point_id}
     return Session(**(fields | more))  # type: ignore[arg-type]
-
-
-def only_card(site: Site, state: ServerState = ServerState.RUNNING) -> view.Card:
-    (card,) = view.cards(site, state, NOW, ENGLISH)
-    return card
 
 
 @pytest.mark.parametrize(
@@ -169,64 +164,6 @@ def test_the_month_is_the_servers(month: str, words: str) -> None:
     assert ENGLISH.month(view.open_month(ServerStatus(month=month), NOW)) == words
 
 
-def test_cards_stand_in_order_of_urgency_then_name() -> None:
-    """dashboard spec §5: trouble, charging, paused, plugged, free."""
-    statuses = ["Available", "Finishing", "SuspendedEV", "Charging", "Offline", "Faulted", "Unavailable"]
-    site = Site(charge_points=tuple(charge_point(f"{status}", status) for status in statuses))
-
-    assert [card.name for card in view.cards(site, ServerState.RUNNING, NOW, ENGLISH)] == [
-        "Faulted",
-        "Offline",
-        "Charging",
-        "SuspendedEV",
-        "Finishing",
-        "Available",
-        "Unavailable",
-    ]
-
-
-@pytest.mark.parametrize("state", [ServerState.STOPPED, ServerState.UNKNOWN])
-def test_an_offline_charger_is_no_alarm_while_the_server_is_not_known_to_run(state: ServerState) -> None:
-    """One line says it for all."""
-    card = only_card(Site(charge_points=(charge_point("A", "Offline"),)), state)
-
-    assert (card.state, card.color, card.urgency) == ("offline", "gray", Urgency.OTHER)
-
-
-def test_contradictions_are_named() -> None:
-    """E.g. offline with an open session: OCPP.Core's diagnostics page."""
-    offline = Site(charge_points=(charge_point("A", "Charging", is_connected=False),), sessions=(session("A"),))
-    fault = Site(charge_points=(charge_point("A", "Faulted", error_code="GroundFailure"),))
-
-    assert only_card(offline).note == "offline, with a session still open"
-    assert only_card(offline).is_in_use
-    assert only_card(fault).note == "GroundFailure"
-
-
-def test_a_charger_waiting_for_approval_is_not_free() -> None:
-    """It refuses everybody until an administrator admits it."""
-    card = only_card(Site(charge_points=(charge_point("A", "Available", is_waiting_for_approval=True),)))
-
-    assert (card.state, card.is_free) == ("waiting for approval", False)
-
-
-def test_a_card_shows_everybody_who_charges_there() -> None:
-    """A charge point may have two connectors."""
-    sessions = (session("A", energy=Wh(1500), power_w=7000.0), session("A", person="", energy=Wh(500)))
-    card = only_card(Site(charge_points=(charge_point("A"),), sessions=sessions))
-
-    assert (
-        view.card_markdown(card, ENGLISH) == "**A**  \n:blue-badge[charging]  \nJohn, RFID001  \n**7.0 kW** · 2.0 kWh"
-    )
-
-
-def test_a_card_without_any_name_is_still_a_card() -> None:
-    """A name of blanks would else become a horizontal line (****)."""
-    card = only_card(Site(charge_points=(charge_point(" ", "Available"),)))
-
-    assert view.card_markdown(card, ENGLISH).startswith(r"**\(no name\)**")
-
-
 @pytest.mark.parametrize(
     ("state", "status", "words"),
     [
@@ -260,3 +197,33 @@ def test_the_first_start_is_when_nothing_ever_charged_and_every_file_can_be_read
     assert view.is_first_start(Site())
     assert not view.is_first_start(Site(charge_points=(charge_point("A"),)))
     assert not view.is_first_start(Site(notes=(FileNote("charger_status.json", "is not JSON", is_broken=True),)))
+
+
+def test_the_history_of_power_adds_up_the_newest_reading_of_each_charger_and_leaves_out_the_running_minute() -> None:
+    """At 11:58 A gives 1,000 W; B joins at 11:59; the minute after the last reading has not ended."""
+    readings = (
+        PowerReading("A", NOW - timedelta(minutes=3, seconds=30), 1000.0),
+        PowerReading("B", NOW - timedelta(minutes=1, seconds=20), 500.0),
+        PowerReading("A", NOW - timedelta(seconds=40), 3000.0),
+    )
+
+    assert view.power_history(readings, NOW) == [
+        (NOW - timedelta(minutes=3), 1000.0),
+        (NOW - timedelta(minutes=2), 1000.0),
+        (NOW - timedelta(minutes=1), 1500.0),
+    ]
+
+
+def test_a_charger_that_fell_silent_leaves_the_history_of_power() -> None:
+    """Its last figure is not true for ever; readings from the future end at now."""
+    readings = (
+        PowerReading("A", NOW - timedelta(minutes=20), 1000.0),
+        PowerReading("B", NOW + timedelta(hours=1), 7.0),
+    )
+
+    history = dict(view.power_history(readings, NOW))
+
+    assert history[NOW - timedelta(minutes=10)] == 1000.0
+    assert history[NOW - timedelta(minutes=9)] == 0
+    assert max(history) == NOW
+    assert view.power_history((), NOW) == []
