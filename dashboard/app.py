@@ -22,6 +22,7 @@ ICONS = {
     "overview": ":material/ev_station:",
     "sessions": ":material/bolt:",
     "users": ":material/group:",
+    "meter_log": ":material/show_chart:",
 }
 # The pages of administrators. The navigation hides them; that nobody else does what they do is the API's care.
 MANAGE: dict[str, str] = {}

@@ -50,6 +50,10 @@ class PowerReading:
     charge_point: str
     timestamp: datetime
     power_w: float
+    person: str = ""
+    register: Wh | None = None
+    """The charge point's register, not the session's energy."""
+    frequency_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,12 +171,24 @@ def parse_readings(content: bytes) -> tuple[PowerReading, ...]:
     """Read meter_data_log.json; lines without charge point, time or power are left out."""
     lines = (line for line in document_of(content, list) if isinstance(line, dict))
     return tuple(
-        PowerReading(name, timestamp, power_w)
+        PowerReading(
+            charge_point=name,
+            timestamp=timestamp,
+            power_w=power_w,
+            person=text_at(line, "userName"),
+            register=_wh_at(line, "deliveredEnergy"),
+            frequency_hz=number_at(line, "frequency"),
+        )
         for line in lines
         if (name := text_at(line, "chargerName"))
         and (timestamp := moment_at(line, "timestamp"))
         and (power_w := number_at(line, "totalPower")) is not None
     )
+
+
+def _wh_at(holder: Json, key: str) -> Wh | None:
+    energy_kwh = number_at(holder, key)
+    return None if energy_kwh is None else Wh(round(energy_kwh * 1000))
 
 
 def parse_server_status(content: bytes) -> ServerStatus:

@@ -34,9 +34,9 @@ class Words:
         """Give the word for a name that comes from outside, such as an OCPP status, else `otherwise`."""
         return self.texts.get(f"{table}.{name}", otherwise)
 
-    def counted(self, key: str, number: int) -> str:
+    def counted(self, key: str, number: int, **values: object) -> str:
         """Give a number of things by the texts `KEY.one` and `KEY.other`: 1 session, 2 sessions."""
-        return self(f"{key}.{'one' if number == 1 else 'other'}", number=self.number(number, 0))
+        return self(f"{key}.{'one' if number == 1 else 'other'}", number=self.number(number, 0), **values)
 
     def number(self, value: float, decimals: int = 1) -> str:
         """Give a number with its thousands apart: 1,234.5, or 1.234,5 in Turkish."""

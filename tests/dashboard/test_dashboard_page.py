@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 RunApp = Callable[..., AppTest]
 
-PAGES = ["overview", "sessions", "users"]
+PAGES = ["overview", "sessions", "users", "meter_log"]
 HOSTILE = [
     "**bold** _it_ `code`",
     "<img src=x onerror=alert(1)>",
