@@ -10,7 +10,7 @@ import pandas as pd
 
 from dashboard.cards import Card
 from dashboard.quotas import UserLine
-from dashboard.records import Site
+from dashboard.records import Session, Site
 from dashboard.texts import Words
 from dashboard.view import session_power, session_words
 from dashboard.wording import plain
@@ -36,9 +36,13 @@ def charge_point_table(cards: Iterable[Card], now: datetime) -> pd.DataFrame:
     return table
 
 
+def sorted_sessions(site: Site, now: datetime) -> list[Session]:
+    """Give the running sessions, the oldest first."""
+    return sorted(site.sessions or (), key=lambda session: (session.since or now, session.transaction_id))
+
+
 def session_table(site: Site, now: datetime, words: Words) -> pd.DataFrame:
     """Give the running sessions, the oldest first. Times are UTC; the column's own zone shows them."""
-    sessions = sorted(site.sessions or (), key=lambda session: (session.since or now, session.transaction_id))
     names = {cp.charge_point_id: cp.name for cp in site.charge_points or ()}
     table = pd.DataFrame(
         {
@@ -52,7 +56,7 @@ def session_table(site: Site, now: datetime, words: Words) -> pd.DataFrame:
             "state": session_words(session, site, words),
             "forecast_stop": session.forecast_stop,
         }
-        for session in sessions
+        for session in sorted_sessions(site, now)
     )
     for column in ("since", "forecast_stop"):
         table[column] = pd.to_datetime(table[column], utc=True)

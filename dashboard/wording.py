@@ -4,6 +4,8 @@ import re
 import unicodedata
 
 LONGEST_TEXT = 100
+LONGEST_SENTENCE = 1000
+"""Of the server's own sentences, which may hold names."""
 
 STATUS_COLORS = {
     "Available": "green",
@@ -31,12 +33,12 @@ JOINERS_OF_LETTERS = "\u200c\u200d"
 """Invisible like other format characters, but Persian names and emoji are not right without them."""
 
 
-def plain(text: str) -> str:
-    """Give a text from outside on one line, at most 100 characters, without control and direction characters."""
-    short = text[: LONGEST_TEXT * 10].encode("utf-8", "replace").decode("utf-8")
+def plain(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Give a text from outside on one line, at most so long, without control and direction characters."""
+    short = text[: longest * 10].encode("utf-8", "replace").decode("utf-8")
     visible = "".join(" " if letter.isspace() else letter for letter in short if _is_visible(letter))
     one_line = " ".join(visible.split())
-    return one_line if len(one_line) <= LONGEST_TEXT else one_line[: LONGEST_TEXT - 1] + "…"
+    return one_line if len(one_line) <= longest else one_line[: longest - 1] + "…"
 
 
 def _is_visible(letter: str) -> bool:
@@ -44,9 +46,9 @@ def _is_visible(letter: str) -> bool:
     return letter.isspace() or letter in JOINERS_OF_LETTERS or category not in {"Cc", "Cf", "Co", "Cn"}
 
 
-def escaped(text: str) -> str:
-    """Give a text from outside as Markdown that shows exactly `plain(text)`; right-to-left names stay by themselves."""
-    shown = plain(text)
+def escaped(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Give a text from outside as Markdown that shows exactly `plain` of it; right-to-left names stay by themselves."""
+    shown = plain(text, longest)
     apart = FOUND_AFTER_ESCAPING.sub(WORD_JOINER, shown)
     markdown = PUNCTUATION.sub(r"\\\g<0>", apart)
     if any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in shown):

@@ -60,7 +60,7 @@ def show_charts(seen: Look, shown: Sequence[PowerReading]) -> None:
     frequency = meter_log.frequency_table(shown, seen.zone)
     if len(frequency):
         st.subheader(words("meter_log.frequency"), anchor=False)
-        hertz = alt.Y("hz:Q", title="Hz", scale=alt.Scale(zero=False))
+        hertz = alt.Y("hz:Q", title="Hz", scale=alt.Scale(zero=False), axis=alt.Axis(format=".2f"))
         points = alt.Chart(frequency).mark_line().encode(time, hertz)
         st.altair_chart(points.properties(height=LINE_HEIGHT), alt=words("meter_log.frequency_alt"))
 
