@@ -105,6 +105,12 @@ def quota_counts(lines: Iterable[UserLine]) -> tuple[int, int]:
     return over, sum(state is QuotaState.NEAR for state in states.values())
 
 
+def charging_cards(site: Site, lines: Iterable[UserLine]) -> set[str]:
+    """Give the cards that a running session was started with; a session may spell its card in another case."""
+    running = {session.id_tag.casefold() for session in site.sessions or ()}
+    return {line.id_tag for line in lines if line.id_tag.casefold() in running}
+
+
 def search(lines: Iterable[UserLine], query: str) -> list[UserLine]:
     """Give the lines in which every word of the query is found, in name, card or account."""
     words = fold(query).split()

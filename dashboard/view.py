@@ -180,3 +180,9 @@ def open_month(server: ServerStatus | None, local_now: datetime) -> date:
         return date.fromisoformat(f"{server.month if server else ''}-01")
     except ValueError:
         return local_now.date().replace(day=1)
+
+
+def days_left(month: date, today: date) -> int:
+    """Give the days until the month after `month` begins, at least 0: until quotas are counted anew."""
+    following = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return max(0, (following - today).days)

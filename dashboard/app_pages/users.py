@@ -1,13 +1,17 @@
-"""Users and quotas, with a search of their own; refreshed less often, so that a table of 1,000 stays calm."""
+"""Users and quotas: who is near or over, a search of its own, a panel for each account.
+
+Refreshed less often than the overview, so that a table of 1,000 stays calm.
+"""
 
 from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import quotas, shell
-from dashboard.quotas import QuotaState
+from dashboard import quotas, shell, view
+from dashboard.quotas import QuotaState, UserLine
+from dashboard.shell import Look
 from dashboard.site_tables import user_table
-from dashboard.texts import Words
+from dashboard.user_panel import show_panel
 
 MOST_ROWS = 20
 STATE_COLORS = {
@@ -31,20 +35,51 @@ def show() -> None:
     if not lines:
         st.caption(words("users.none"))
         return
-    query = st.text_input(
-        words("users.search"), key="user_search", type="search", live=True, placeholder=words("users.search_hint"),
-        label_visibility="collapsed", width=360,
-    )  # fmt: skip
-    found = quotas.search(lines, query or "")
+    charging = quotas.charging_cards(seen.site, lines)
+    show_tiles(seen, lines, len(charging))
+    with st.container(horizontal=True):
+        query = st.text_input(
+            words("users.search"), key="user_search", type="search", live=True, placeholder=words("users.search_hint"),
+            label_visibility="collapsed", width=320, bind="query-params",
+        )  # fmt: skip
+        states = st.multiselect(
+            words("users.filter"), list(QuotaState), key="user_states", width=320, label_visibility="collapsed",
+            format_func=lambda state: words(f"states.quota.{state}"), placeholder=words("users.filter_hint"),
+        )  # fmt: skip
+    found = [line for line in quotas.search(lines, query or "") if not states or set(line.states) & set(states)]
     if found:
-        show_table(found, words)
-    st.caption(words("users.found", found=len(found), all=len(lines)))
+        show_table(seen, found, charging)
+    days = view.days_left(view.open_month(seen.site.server, seen.local_now), seen.local_now.date())
+    st.caption(words("users.found", found=len(found), all=len(lines), days=words("format.days", number=days)))
+    if "user_asked" in st.session_state:
+        st.rerun()  # the panel belongs to the whole page: with this part it would vanish at the next refresh
 
 
-def show_table(lines: Sequence[quotas.UserLine], words: Words) -> None:
+def show_tiles(seen: Look, lines: Sequence[UserLine], charging: int) -> None:
+    words = seen.words
+    over, near = quotas.quota_counts(lines)
+    accounts = words.counted("users.accounts", len({line.account for line in lines}))
+    tiles = [
+        (words("users.cards"), f"{len(lines)}", accounts),
+        (words("users.near"), f"{near}", f"≥ {words.percent(quotas.NEAR_PERCENT)}"),
+        (words("users.over"), f"{over}", words("users.over_below")),
+        (words("users.charging"), f"{charging}", words.kw(view.power_now(seen.site, seen.now).watts)),
+    ]
+    with st.grid(4, min_column_width=150):
+        for label, value, below in tiles:
+            st.metric(label, value, below, delta_color="off", delta_arrow="off", border=True, height="stretch")
+
+
+def show_table(seen: Look, lines: Sequence[UserLine], charging: set[str]) -> None:
+    words = seen.words
+    table = user_table(lines, words)
+    table["charging"] = [words("states.status.Charging") if line.id_tag in charging else "" for line in lines]
+    table["details"] = words("users.details_button")
+    # whose row a click is about is what was shown then, not what is there now
+    st.session_state["users_shown"] = [line.id_tag for line in lines]
     number = st.column_config.NumberColumn
     st.dataframe(
-        user_table(lines, words),
+        table,
         key="users",
         hide_index=True,
         placeholder="",
@@ -65,8 +100,17 @@ def show_table(lines: Sequence[quotas.UserLine], words: Words) -> None:
             "used": number(words("columns.used"), format="%.1f"),
             "quota": number(words("columns.quota"), format="%.1f"),
             "left": number(words("columns.left"), format="%.1f"),
+            "charging": words("columns.charging"),
+            "details": st.column_config.ButtonColumn(words("columns.details"), key="user_click", on_click=note_user),
         },
     )
 
 
+def note_user() -> None:
+    click = st.session_state["user_click"]
+    st.session_state["user_asked"] = st.session_state["users_shown"][click.row]
+
+
 shell.live(shell.USERS_INTERVAL_S, show)
+if asked := st.session_state.pop("user_asked", None):
+    show_panel(asked)

@@ -125,7 +125,7 @@ class Api:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST
+            do_GET = do_POST  # noqa: N815 - the name that http.server calls
 
             def log_message(self, *_: object) -> None:
                 """Nobody reads it."""
