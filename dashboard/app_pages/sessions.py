@@ -170,9 +170,11 @@ def offer(seen: Look, month: date, found: list[FinishedSession], *, has_decimal_
     )  # fmt: skip
 
 
+stop_asked = st.session_state.pop("stop_asked", None)  # first: what is asked for while a part runs is another run's
+why_asked = st.session_state.pop("why_asked", None)
 shell.live(shell.LIVE_INTERVAL_S, show_running)
 show_finished()
-if transaction := st.session_state.pop("stop_asked", None):
-    stop(transaction)
-elif transaction := st.session_state.pop("why_asked", None):
-    explain(transaction)
+if stop_asked:
+    stop(stop_asked)
+elif why_asked:
+    explain(why_asked)

@@ -111,6 +111,7 @@ def note_user() -> None:
     st.session_state["user_asked"] = st.session_state["users_shown"][click.row]
 
 
+asked = st.session_state.pop("user_asked", None)  # first: what is asked for while `show` runs is another run's
 shell.live(shell.USERS_INTERVAL_S, show)
-if asked := st.session_state.pop("user_asked", None):
+if asked:
     show_panel(asked)
