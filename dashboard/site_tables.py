@@ -9,6 +9,7 @@ from datetime import datetime
 import pandas as pd
 
 from dashboard.cards import Card
+from dashboard.exports import Table, kwh_cell
 from dashboard.quotas import UserLine
 from dashboard.records import Session, Site
 from dashboard.texts import Words
@@ -84,6 +85,25 @@ def user_table(lines: Iterable[UserLine], words: Words) -> pd.DataFrame:
     )
     table["percent"] = table["percent"].astype("Int64")
     return table if table["account"].any() else table.drop(columns="account")
+
+
+def user_export(lines: Iterable[UserLine], words: Words) -> Table:
+    """Give the same for a file, with whole texts; a blank quota is no limit, or one that cannot be read."""
+    columns = ("name", "card", "account", "state", "quota_used", "used", "quota", "left")
+    rows = tuple(
+        (
+            line.person,
+            line.id_tag,
+            line.account,
+            ", ".join(words(f"states.quota.{state}") for state in line.states),
+            line.percent,
+            kwh_cell(line.used),
+            kwh_cell(line.quota),
+            kwh_cell(line.left),
+        )
+        for line in lines
+    )
+    return Table(words("pages.users.title"), tuple(words(f"columns.{column}") for column in columns), rows)
 
 
 def _thousandth(amount: float | None) -> float | None:

@@ -5,8 +5,9 @@ from datetime import date
 
 import streamlit as st
 
-from dashboard import exports, finished_sessions, shell
+from dashboard import finished_sessions, shell
 from dashboard.archive_files import FinishedSession
+from dashboard.downloads import offer_csv
 from dashboard.login.visitor import Role
 from dashboard.session_dialogs import explain, stop
 from dashboard.shell import Look
@@ -151,23 +152,10 @@ def show_found(seen: Look, month: date, found: list[FinishedSession]) -> None:
     known = [session.energy for session in found if session.energy is not None]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(words.counted("sessions.found", len(found), energy=words.kwh(sum(known))), width="content")
-        offer(seen, month, found, has_decimal_comma=False)
-        offer(seen, month, found, has_decimal_comma=True)
-
-
-def offer(seen: Look, month: date, found: list[FinishedSession], *, has_decimal_comma: bool) -> None:
-    """Offer exactly what is shown as a file; it is made when somebody asks for it."""
-    what = "csv_comma" if has_decimal_comma else "csv"
-    site = seen.site.server.site_name if seen.site.server else ""
-
-    def made() -> bytes:
-        table = finished_sessions.export_of(found, seen.words, seen.zone)
-        return exports.csv_of(table, has_decimal_comma=has_decimal_comma)
-
-    st.download_button(
-        seen.words(f"sessions.{what}"), made, exports.file_name(site, f"sessions-{month:%Y-%m}", "csv"),
-        exports.CSV_MIME, key=f"sessions_{what}", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+        offer_csv(
+            seen, f"sessions-{month:%Y-%m}", "sessions",
+            lambda: finished_sessions.export_of(found, words, seen.zone),
+        )  # fmt: skip
 
 
 stop_asked = st.session_state.pop("stop_asked", None)  # first: what is asked for while a part runs is another run's

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import quotas, shell, view
+from dashboard.downloads import offer_csv
 from dashboard.quotas import QuotaState, UserLine
 from dashboard.shell import Look
-from dashboard.site_tables import user_table
+from dashboard.site_tables import user_export, user_table
 from dashboard.user_panel import show_panel
 
 MOST_ROWS = 20
@@ -49,8 +50,12 @@ def show() -> None:
     found = [line for line in quotas.search(lines, query or "") if not states or set(line.states) & set(states)]
     if found:
         show_table(seen, found, charging)
-    days = view.days_left(view.open_month(seen.site.server, seen.local_now), seen.local_now.date())
-    st.caption(words("users.found", found=len(found), all=len(lines), days=words("format.days", number=days)))
+    month = view.open_month(seen.site.server, seen.local_now)
+    days = words("format.days", number=view.days_left(month, seen.local_now.date()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(words("users.found", found=len(found), all=len(lines), days=days), width="content")
+        if found:
+            offer_csv(seen, f"users-{month:%Y-%m}", "users", lambda: user_export(found, words))
     if "user_asked" in st.session_state:
         st.rerun()  # the panel belongs to the whole page: with this part it would vanish at the next refresh
 

@@ -8,8 +8,11 @@ from site_folder import SiteFolder, session
 from streamlit.testing.v1 import AppTest
 
 from dashboard.archive_files import archive_in
+from dashboard.exports import csv_of
 from dashboard.quotas import QuotaState, UserLine, charging_cards
 from dashboard.records import Session, Site, Wh
+from dashboard.site_tables import user_export
+from dashboard.texts import words_of
 from dashboard.user_history import user_history
 from dashboard.view import days_left
 
@@ -128,3 +131,19 @@ def test_the_panel_of_a_hostile_name_shows_text(folder: SiteFolder) -> None:
     assert not app.exception
     assert app.caption[0].value == "Shared with R2."
     assert app.markdown[0].value == "0.0 kWh used, no limit."
+
+
+def test_the_file_of_users_has_exact_figures_and_no_formula() -> None:
+    """Without limit the quota is blank, not 0."""
+    lines = [
+        UserLine("0012", "=cmd()", "0012", Wh(1_234), Wh(2_000), QuotaState.OK),
+        UserLine("X", "Ayşe", "X", Wh(5), None, QuotaState.NO_LIMIT),
+    ]
+
+    content = csv_of(user_export(lines, words_of("en"))).decode("utf-8-sig")
+
+    assert content.splitlines() == [
+        "Name,Card,Account,State,Quota used,Used kWh,Quota kWh,Left kWh",
+        "'=cmd(),0012,0012,ok,61,1.234,2.0,0.766",
+        "Ayşe,X,X,no limit,,0.005,,",
+    ]
