@@ -23,9 +23,12 @@ ICONS = {
     "sessions": ":material/bolt:",
     "users": ":material/group:",
     "meter_log": ":material/show_chart:",
+    "report": ":material/summarize:",
 }
 # The pages of administrators. The navigation hides them; that nobody else does what they do is the API's care.
-MANAGE: dict[str, str] = {}
+MANAGE = {
+    "manage_users": ":material/manage_accounts:",
+}
 
 words = shell.words()
 st.set_page_config(page_icon=str(PROJECT / "dashboard" / "favicon.png"), layout="wide")

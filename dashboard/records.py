@@ -88,11 +88,22 @@ class UserTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedCard:
+    """A card that was refused, whole: this is how the number of a new one is learnt."""
+
+    id_tag: str
+    time: datetime | None
+    charge_point_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsersReport:
     """What the server says about users1.csv."""
 
     problems: tuple[Problem, ...] = ()
     file_error: str = ""
+    refused: tuple[RefusedCard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

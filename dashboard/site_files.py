@@ -29,6 +29,7 @@ from dashboard.records import (
     FileNote,
     PowerReading,
     Problem,
+    RefusedCard,
     ServerStatus,
     Session,
     Site,
@@ -224,7 +225,13 @@ def parse_server_status(content: bytes) -> ServerStatus:
 def parse_users_report(content: bytes) -> UsersReport:
     """Read users_report.json; every key may be missing."""
     document = document_of(content, dict)
-    return UsersReport(_problems(document), text_at(document, "file_error"))
+    refused = tuple(
+        RefusedCard(
+            text_at(card, "id_tag"), moment_at(card, "time"), text_at(card, "charger_id"), text_at(card, "reason")
+        )
+        for card in objects_at(document, "refused")
+    )
+    return UsersReport(_problems(document), text_at(document, "file_error"), refused)
 
 
 def _problems(holder: Json) -> tuple[Problem, ...]:

@@ -26,20 +26,32 @@ MOST_COLUMNS = 200
 
 def parse_users(content: bytes) -> UserTable:
     """Read users1.csv; raises `UnreadableContentError` when it is empty or is no such table."""
+    problems, lines = read_lines(content)
+    rows: list[UserRow] = []
+    for line, cells in lines:
+        row, found = read_row(line, cells)
+        problems += found
+        rows += [row] if row else []
+    return UserTable(tuple(rows), tuple(problems))
+
+
+def read_lines(content: bytes) -> tuple[list[Problem], list[tuple[int, dict[str, str]]]]:
+    """Give what is odd about the file, and for each line that is not blank its number and its cells by column.
+
+    Raises `UnreadableContentError`.
+    """
     text, problems = _decoded(content)
     cells = _cells(text)
     headings = [ALIASES.get(heading, heading) for heading in (cell.strip().casefold() for cell in cells.iloc[0])]
     for needed in NEEDED_COLUMNS:
         if needed not in headings:
             raise UnreadableContentError(f"has no column {needed} in its first line")
-    rows: list[UserRow] = []
-    for index, values in enumerate(cells.iloc[1:].itertuples(index=False, name=None), start=2):
-        if not any(value.strip() for value in values):
-            continue
-        row, found = _row(index, dict(zip(reversed(headings), reversed(values), strict=True)))
-        problems += found
-        rows += [row] if row else []
-    return UserTable(tuple(rows), tuple(problems))
+    table = enumerate(cells.iloc[1:].itertuples(index=False, name=None), start=2)
+    return problems, [
+        (line, dict(zip(reversed(headings), reversed(values), strict=True)))
+        for line, values in table
+        if any(value.strip() for value in values)
+    ]
 
 
 def _decoded(content: bytes) -> tuple[str, list[Problem]]:
@@ -72,7 +84,9 @@ def _cells(text: str) -> pd.DataFrame:
     return cells.fillna("")
 
 
-def _row(line: int, cells: dict[str, str]) -> tuple[UserRow | None, list[Problem]]:
+def read_row(line: int, cells: dict[str, str]) -> tuple[UserRow | None, list[Problem]]:
+    """Give the user of one line, if it names a card, and what is wrong in it."""
+
     def cell(column: str) -> str:
         return cells.get(column, "").strip()
 
