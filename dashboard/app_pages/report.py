@@ -6,8 +6,11 @@ from datetime import date
 import streamlit as st
 
 from dashboard import report_charts, shell, view
-from dashboard.exports import CSV_MIME, XLSX_MIME, csv_of, file_name, workbook_of
+from dashboard.badges import QUOTA_COLORS
+from dashboard.downloads import offer_csv
+from dashboard.exports import XLSX_MIME, file_name, workbook_of
 from dashboard.month_report import Comparison, MonthReport, month_before, month_report
+from dashboard.quotas import QuotaState
 from dashboard.report_sources import notes, read_month
 from dashboard.report_tables import (
     SHEETS,
@@ -25,6 +28,8 @@ from dashboard.statements import HTML_MIME, Maker, statements
 from dashboard.texts import DASH
 
 MOST_ROWS = 15
+EVERYBODY = ""
+"""No card has it: a choice by card stays with its card when the month changes, and never gets another's statement."""
 
 
 def show() -> None:
@@ -35,8 +40,7 @@ def show() -> None:
         first = choose_month(months, open_month, seen)
         read = read_month(archive, seen.site, first, open_month)
         before = read_month(archive, seen.site, month_before(first), open_month)
-        is_open = first == open_month
-        report = month_report(read.month, before.month, seen.site, seen.local_now, is_open=is_open)
+        report = month_report(read.month, before.month, seen.site, seen.local_now)
         show_downloads(report, seen)
         show_statements(report, seen)
     show_tiles(report, seen)
@@ -60,9 +64,10 @@ def show_tiles(report: MonthReport, seen: Look) -> None:
     energy = (words("report.energy"), words.kwh(totals.energy))
     if totals.energy is None and report.on_quotas is not None:
         energy = (words("report.on_quotas"), words.kwh(report.on_quotas))
-    cards = words("report.cards", number=words.number(len(seen.site.users.rows), 0)) if seen.site.users else ""
+    listed = sum(person.line.state is not QuotaState.UNLISTED for person in report.people)
+    cards = words("report.cards", number=words.number(listed, 0)) if seen.site.users else ""
     tiles = [
-        (*energy, before_words(compared, "energy", words.kwh, seen)),
+        (*energy, before_words(compared, "energy", lambda energy: words.number(energy / 1000), seen)),
         (words("report.sessions"), count(totals.sessions, seen), before_words(compared, "sessions", None, seen)),
         (words("report.users"), count(report.users, seen), cards),
         (words("report.by_quota"), count(totals.by_quota, seen), before_words(compared, "by_quota", None, seen)),
@@ -77,26 +82,24 @@ def explanations(report: MonthReport, seen: Look) -> list[str]:
     words, told = seen.words, []
     if report.on_quotas is not None and report.totals.energy is not None:
         told.append(words("report.on_quotas_line", energy=words.kwh(report.on_quotas)))
-    month = words.month(month_before(report.month.first))
     if report.comparison is None:
-        told.append(words("report.not_compared", month=month))
+        told.append(words("report.not_compared", month=words.month(month_before(report.month.first))))
     else:
-        told.append(words("report.compared" if report.is_open else "report.compared_days", month=month))
+        key = "report.compared_now" if report.comparison.is_until_now else "report.compared"
+        told.append(words(key, days=days_words(report.comparison, words)))
     if report.is_open:
         told.append(words("report.running"))
     return told
 
 
-def before_words(compared: Comparison | None, name: str, shown: Callable[[int | None], str] | None, seen: Look) -> str:
+def before_words(compared: Comparison | None, name: str, shown: Callable[[int], str] | None, seen: Look) -> str:
     """Say what stood there in the same days of the month before."""
     if compared is None or getattr(compared.before, name) is None:
         return ""
     now, before = getattr(compared.now, name), getattr(compared.before, name)
-    figure = shown(before) if shown else count(before, seen)
-    days = days_words(compared, seen.words)
     change = "" if now is None else change_words(now, before, seen.words)
-    key = "report.before_with_change" if change else "report.before"
-    return seen.words(key, days=days, figure=figure, change=change)
+    figure = shown(before) if shown else count(before, seen)
+    return seen.words("report.before", figure=figure, change=f"({change})" if change else "").strip()
 
 
 def count(number: int | None, seen: Look) -> str:
@@ -147,7 +150,11 @@ def show_people(report: MonthReport, seen: Look) -> None:
             "name": st.column_config.TextColumn(words("columns.name"), pinned=True),
             "card": words("columns.card"),
             "account": words("columns.account"),
-            "state": st.column_config.MultiselectColumn(words("columns.state")),
+            "state": st.column_config.MultiselectColumn(
+                words("columns.state"),
+                options=[words(f"states.quota.{state}") for state in QUOTA_COLORS],
+                color=list(QUOTA_COLORS.values()),
+            ),
             "sessions": number(words("report.column.sessions"), format="%d"),
             "used": number(words("report.column.account_used"), format="%.1f"),
             "quota": number(words("columns.quota"), format="%.1f"),
@@ -171,7 +178,9 @@ def show_chargers(report: MonthReport, seen: Look) -> None:
         column_config={
             "charger": st.column_config.TextColumn(words("columns.charger"), pinned=True),
             "energy": number(words("report.column.energy"), format="%.1f"),
-            "share": st.column_config.ProgressColumn(words("report.column.share"), format="percent"),
+            "share": st.column_config.ProgressColumn(
+                words("report.column.share"), format="%.0f%%", min_value=0, max_value=100
+            ),
             "sessions": number(words("report.column.sessions"), format="%d"),
         },
     )  # fmt: skip
@@ -188,37 +197,28 @@ def show_downloads(report: MonthReport, seen: Look) -> None:
         words("report.download.excel"), workbook, file_name(site_name, month, "xlsx"), XLSX_MIME, key="report_excel",
         type="primary", on_click="ignore", icon=":material/table_view:", help=words("report.download.excel_help"),
     )  # fmt: skip
-    with st.popover(words("report.download.csv"), icon=":material/download:", key="report_csv"):
+    with st.popover(words("report.download.csv"), icon=":material/download:", key="report_tables"):
         sheet = st.selectbox(
             words("report.download.table"), SHEETS, index=1, format_func=lambda name: words(f"report.sheet.{name}"),
             key="report_sheet",
         ) or SHEETS[1]  # fmt: skip
-
-        def csv(*, has_decimal_comma: bool) -> bytes:
-            table = report_tables(report, site_name, seen.zone, words)[sheet]
-            return csv_of(table, has_decimal_comma=has_decimal_comma)
-
-        name = file_name(site_name, f"{month}-{sheet}", "csv")
-        st.download_button(
-            words("report.download.plain"), lambda: csv(has_decimal_comma=False), name, CSV_MIME,
-            key="report_csv_plain", on_click="ignore",
-        )  # fmt: skip
-        st.download_button(
-            words("report.download.comma"), lambda: csv(has_decimal_comma=True), name, CSV_MIME,
-            key="report_csv_comma", on_click="ignore", help=words("report.download.comma_help"),
-        )  # fmt: skip
+        offer_csv(
+            seen, f"{month}-{sheet}", "report_csv", lambda: report_tables(report, site_name, seen.zone, words)[sheet]
+        )
 
 
 def show_statements(report: MonthReport, seen: Look) -> None:
     words, site_name = seen.words, site_name_of(seen)
     active = [person for person in report.people if person.is_active]
     with st.popover(words("report.download.statements"), icon=":material/print:", disabled=not active):
-        names = [words("report.download.everybody"), *person_names(active)]
+        names = dict(zip((person.line.id_tag for person in active), person_names(active), strict=True))
+        names[EVERYBODY] = words("report.download.everybody")
         chosen = st.selectbox(
-            words("report.download.whose"), range(len(names)), format_func=names.__getitem__, key="report_whose"
-        ) or 0  # fmt: skip
-        people = active[chosen - 1 : chosen] if chosen else active
-        whose = people[0].line.id_tag if chosen and people else words("report.download.statements")
+            words("report.download.whose"), [EVERYBODY, *(person.line.id_tag for person in active)],
+            format_func=lambda tag: names.get(tag, tag), key="report_whose",
+        )  # fmt: skip
+        people = [person for person in active if chosen in {EVERYBODY, person.line.id_tag}]
+        whose = words("report.download.statements") if chosen == EVERYBODY else chosen or ""
         maker = Maker(report, site_name, seen.now, seen.zone, words)
         st.download_button(
             words("report.download.get"), lambda: statements(people, maker),

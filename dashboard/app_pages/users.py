@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import quotas, shell, view
+from dashboard.badges import QUOTA_COLORS
 from dashboard.downloads import offer_csv
 from dashboard.quotas import QuotaState, UserLine
 from dashboard.shell import Look
@@ -15,18 +16,6 @@ from dashboard.site_tables import user_export, user_table
 from dashboard.user_panel import show_panel
 
 MOST_ROWS = 20
-STATE_COLORS = {
-    QuotaState.OVER: "red",
-    QuotaState.USED_UP: "red",
-    QuotaState.NEAR: "orange",
-    QuotaState.OK: "green",
-    QuotaState.NO_LIMIT: "blue",
-    QuotaState.NO_ENERGY: "gray",
-    QuotaState.BLOCKED: "violet",
-    QuotaState.EXPIRED: "violet",
-    QuotaState.UNREADABLE: "orange",
-    QuotaState.UNLISTED: "gray",
-}
 
 
 def show() -> None:
@@ -96,8 +85,8 @@ def show_table(seen: Look, lines: Sequence[UserLine], charging: set[str]) -> Non
             "account": words("columns.account"),
             "state": st.column_config.MultiselectColumn(
                 words("columns.state"),
-                options=[words(f"states.quota.{state}") for state in STATE_COLORS],
-                color=list(STATE_COLORS.values()),
+                options=[words(f"states.quota.{state}") for state in QUOTA_COLORS],
+                color=list(QUOTA_COLORS.values()),
             ),
             "percent": st.column_config.ProgressColumn(
                 words("columns.quota_used"), format="%d%%", min_value=0, max_value=100

@@ -1,0 +1,18 @@
+"""The colours of badges in tables, by the state that they stand for."""
+
+from typing import Final
+
+from dashboard.quotas import QuotaState
+
+QUOTA_COLORS: Final = {
+    QuotaState.OVER: "red",
+    QuotaState.USED_UP: "red",
+    QuotaState.NEAR: "orange",
+    QuotaState.OK: "green",
+    QuotaState.NO_LIMIT: "blue",
+    QuotaState.NO_ENERGY: "gray",
+    QuotaState.BLOCKED: "violet",
+    QuotaState.EXPIRED: "violet",
+    QuotaState.UNREADABLE: "orange",
+    QuotaState.UNLISTED: "gray",
+}
