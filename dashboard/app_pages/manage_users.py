@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import shell, user_edits, view
 from dashboard.asking import problem_words
+from dashboard.choosing import asked, choose, note_click, rerun_if_asked
 from dashboard.control_api import ApiProblem
 from dashboard.latest_files import UnreadableContentError
 from dashboard.texts import Words
@@ -84,7 +85,7 @@ def show_editor(users: Users, words: Words) -> None:
         st.caption(words("manage_users.nothing"))
     with st.container(horizontal=True):
         label = words.counted("manage_users.save", len(steps))
-        if st.button(label, key="save_users", type="primary", disabled=bool(problems) or not steps):
+        if st.button(label, key="save_users", disabled=bool(problems) or not steps):
             save(users, steps)
         st.button(words("manage_users.discard"), key="discard_users", disabled=not steps, on_click=begin_anew)
 
@@ -177,7 +178,7 @@ def show_refused(words: Words) -> None:
         for card in refused
     )
     table["time"] = pd.to_datetime(table["time"], utc=True)
-    st.session_state["refused_shown"] = [card.id_tag for card in refused]
+    shown = [card.id_tag for card in refused]
     st.dataframe(
         table,
         key="refused_cards",
@@ -192,14 +193,13 @@ def show_refused(words: Words) -> None:
             "card": words("columns.card"),
             "charger": words("columns.charger"),
             "reason": words("columns.what"),
-            "make": st.column_config.ButtonColumn(words("columns.make"), key="make_click", on_click=note_refused),
+            "make": st.column_config.ButtonColumn(
+                words("columns.make"), key="make_click", on_click=note_click, args=("make", shown)
+            ),
         },
     )
-
-
-def note_refused() -> None:
-    click = st.session_state["make_click"]
-    st.session_state["make_asked"] = st.session_state["refused_shown"][click.row]
+    rows = {card.id_tag: f"{card.id_tag} · {card.charge_point_id}" for card in refused}
+    choose(words("manage_users.choose_card"), rows, words("manage_users.make_button"), "make")
 
 
 def show_import(users: Users, words: Words) -> None:
@@ -219,7 +219,7 @@ def show_import(users: Users, words: Words) -> None:
     removes = st.toggle(words("manage_users.import_removes"), key="import_removes")
     steps = steps_between(users.rows, rows, removes=removes)
     show_preview(steps, words)
-    if st.button(words("manage_users.import_carry_out"), key="import_carry_out", type="primary", disabled=not steps):
+    if st.button(words("manage_users.import_carry_out"), key="import_carry_out", disabled=not steps):
         save(users, steps)
 
 
@@ -251,7 +251,8 @@ def show_preview(steps: Sequence[Step], words: Words) -> None:
     st.info(listed(title, [step_line(step, words) for step in steps], words))
 
 
-make_asked = st.session_state.pop("make_asked", None)
+make_asked = asked("make")
 show()
+rerun_if_asked("make")
 if make_asked:
     make_user(make_asked)

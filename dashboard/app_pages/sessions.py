@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import finished_sessions, shell
 from dashboard.archive_files import FinishedSession
+from dashboard.choosing import asked, choose, note_click, rerun_if_asked
 from dashboard.downloads import offer_csv
 from dashboard.login.visitor import Role
 from dashboard.session_dialogs import explain, stop
@@ -28,8 +29,7 @@ def show_running() -> None:
     table = session_table(seen.site, seen.now, words)
     if seen.visitor.role is Role.ADMIN:
         table["stop"] = words("sessions.stop_button")
-    # whose row a click is about is what was shown then, not what is there now
-    st.session_state["sessions_shown"] = [session.transaction_id for session in sessions]
+    shown = [session.transaction_id for session in sessions]
     number = st.column_config.NumberColumn
     time = st.column_config.DatetimeColumn
     st.dataframe(
@@ -49,21 +49,15 @@ def show_running() -> None:
             "power": number(words("columns.power"), format="%.1f"),
             "state": words("columns.state"),
             "forecast_stop": time(words("columns.forecast_stop"), format=TIME, timezone=str(seen.zone)),
-            "stop": st.column_config.ButtonColumn(words("columns.stop"), key="stop_click", on_click=note_stop),
+            "stop": st.column_config.ButtonColumn(
+                words("columns.stop"), key="stop_click", on_click=note_click, args=("stop", shown)
+            ),
         },
     )
-    if "stop_asked" in st.session_state:
-        st.rerun()  # the dialog belongs to the whole page: with this part it would vanish at the next refresh
-
-
-def note_stop() -> None:
-    click = st.session_state["stop_click"]
-    st.session_state["stop_asked"] = st.session_state["sessions_shown"][click.row]
-
-
-def note_why() -> None:
-    click = st.session_state["why_click"]
-    st.session_state["why_asked"] = st.session_state["finished_shown"][click.row]
+    if seen.visitor.role is Role.ADMIN:
+        rows = {each.transaction_id: f"{each.person or each.id_tag} · {each.charge_point_id}" for each in sessions}
+        choose(words("sessions.choose"), rows, words("sessions.stop_button"), "stop")
+    rerun_if_asked("stop")
 
 
 def show_finished() -> None:
@@ -125,7 +119,7 @@ def show_found(seen: Look, month: date, found: list[FinishedSession]) -> None:
     words = seen.words
     table = finished_sessions.table_of(found, words)
     table["why"] = words("sessions.why_button")
-    st.session_state["finished_shown"] = [session.transaction_id for session in found]
+    shown = [session.transaction_id for session in found]
     number = st.column_config.NumberColumn
     time = st.column_config.DatetimeColumn
     st.dataframe(
@@ -146,9 +140,13 @@ def show_found(seen: Look, month: date, found: list[FinishedSession]) -> None:
             "minutes": words("columns.minutes"),
             "reason": words("columns.reason"),
             "flags": words("columns.flags"),
-            "why": st.column_config.ButtonColumn(words("columns.why"), key="why_click", on_click=note_why),
+            "why": st.column_config.ButtonColumn(
+                words("columns.why"), key="why_click", on_click=note_click, args=("why", shown)
+            ),
         },
     )
+    rows = {each.transaction_id: f"{each.person or each.id_tag} · {each.transaction_id}" for each in found}
+    choose(words("sessions.choose"), rows, words("sessions.why_button"), "why")
     known = [session.energy for session in found if session.energy is not None]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(words.counted("sessions.found", len(found), energy=words.kwh(sum(known))), width="content")
@@ -158,10 +156,10 @@ def show_found(seen: Look, month: date, found: list[FinishedSession]) -> None:
         )  # fmt: skip
 
 
-stop_asked = st.session_state.pop("stop_asked", None)  # first: what is asked for while a part runs is another run's
-why_asked = st.session_state.pop("why_asked", None)
+stop_asked, why_asked = asked("stop"), asked("why")
 shell.live(shell.LIVE_INTERVAL_S, show_running)
 show_finished()
+rerun_if_asked("why")
 if stop_asked:
     stop(stop_asked)
 elif why_asked:

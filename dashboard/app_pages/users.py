@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import quotas, shell, view
 from dashboard.badges import QUOTA_COLORS
+from dashboard.choosing import asked, choose, note_click, rerun_if_asked
 from dashboard.downloads import offer_csv
 from dashboard.quotas import QuotaState, UserLine
 from dashboard.shell import Look
@@ -45,8 +46,10 @@ def show() -> None:
         st.caption(words("users.found", found=len(found), all=len(lines), days=days), width="content")
         if found:
             offer_csv(seen, f"users-{month:%Y-%m}", "users", lambda: user_export(found, words))
-    if "user_asked" in st.session_state:
-        st.rerun()  # the panel belongs to the whole page: with this part it would vanish at the next refresh
+    if found:
+        rows = {line.id_tag: f"{line.person} · {line.id_tag}" for line in found}
+        choose(words("users.choose"), rows, words("users.details_button"), "user")
+    rerun_if_asked("user")
 
 
 def show_tiles(seen: Look, lines: Sequence[UserLine], charging: int) -> None:
@@ -69,8 +72,7 @@ def show_table(seen: Look, lines: Sequence[UserLine], charging: set[str]) -> Non
     table = user_table(lines, words)
     table["charging"] = [words("states.status.Charging") if line.id_tag in charging else "" for line in lines]
     table["details"] = words("users.details_button")
-    # whose row a click is about is what was shown then, not what is there now
-    st.session_state["users_shown"] = [line.id_tag for line in lines]
+    shown = [line.id_tag for line in lines]
     number = st.column_config.NumberColumn
     st.dataframe(
         table,
@@ -95,17 +97,14 @@ def show_table(seen: Look, lines: Sequence[UserLine], charging: set[str]) -> Non
             "quota": number(words("columns.quota"), format="%.1f"),
             "left": number(words("columns.left"), format="%.1f"),
             "charging": words("columns.charging"),
-            "details": st.column_config.ButtonColumn(words("columns.details"), key="user_click", on_click=note_user),
+            "details": st.column_config.ButtonColumn(
+                words("columns.details"), key="user_click", on_click=note_click, args=("user", shown)
+            ),
         },
     )
 
 
-def note_user() -> None:
-    click = st.session_state["user_click"]
-    st.session_state["user_asked"] = st.session_state["users_shown"][click.row]
-
-
-asked = st.session_state.pop("user_asked", None)  # first: what is asked for while `show` runs is another run's
+user_asked = asked("user")
 shell.live(shell.USERS_INTERVAL_S, show)
-if asked:
-    show_panel(asked)
+if user_asked:
+    show_panel(user_asked)
