@@ -53,9 +53,19 @@ class ControlApi:
         """Have something done; raises ApiProblem."""
         return self.ask("POST", path, body=body).body
 
+    def health(self) -> Any:
+        """Give the JSON of /healthz, also where something is wrong (503); raises ApiProblem."""
+        try:
+            return self.ask("GET", "/healthz", root="").body
+        except ApiProblem as problem:
+            if problem.status != 503 or "checks" not in problem.members:
+                raise
+            return problem.members
+
     def ask(
-        self, method: str, path: str, *, body: object = None, query: Mapping[str, object] | None = None, etag: str = ""
-    ) -> Answered:
+        self, method: str, path: str, *, body: object = None, query: Mapping[str, object] | None = None, etag: str = "",
+        root: str = "/api/v1",
+    ) -> Answered:  # fmt: skip
         """Send one request; `path` begins with a slash, its parts made by `part`. Raises ApiProblem."""
         headers = {"Authorization": f"Bearer {self.token}"}
         if self.by:
@@ -65,7 +75,7 @@ class ControlApi:
         asked = {key: str(value) for key, value in (query or {}).items() if value is not None}
         try:
             answer = requests.request(
-                method, f"{self.url}/api/v1{path}", json=body, params=asked, headers=headers,
+                method, f"{self.url}{root}{path}", json=body, params=asked, headers=headers,
                 timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S), allow_redirects=False,
             )  # fmt: skip
         except requests.RequestException as error:
@@ -78,9 +88,12 @@ class ControlApi:
 
 
 def connect(visitor: Visitor, folder: Path) -> ControlApi:
-    """Give the API for a visitor: the token is read anew, for a server may have been set up again meanwhile."""
+    """Give the API for a visitor: the token is read anew, for a server may have been set up again meanwhile.
+
+    Who did not log in has no token, whatever the role: the pages may run without the gate.
+    """
     try:
-        token = (folder / TOKEN_FILES[visitor.role]).read_text(encoding="ascii").strip()
+        token = (folder / TOKEN_FILES[visitor.role]).read_text(encoding="ascii").strip() if visitor.name else ""
     except (OSError, KeyError, UnicodeDecodeError):
         token = ""
     return ControlApi(os.environ.get(URL_VARIABLE, DEFAULT_URL).rstrip("/"), token, visitor.name)
@@ -88,7 +101,7 @@ def connect(visitor: Visitor, folder: Path) -> ControlApi:
 
 def part(text: str) -> str:
     """Give a part of a path with everything encoded, a slash too: ids of charge points may have one."""
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")
 
 
 def _json(answer: requests.Response) -> Any:

@@ -20,7 +20,7 @@ from ocpp_server import site_check
 from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.clock import Clock
 from ocpp_server.control_api.application import ControlApi
-from ocpp_server.control_api.token import make_token
+from ocpp_server.control_api.token import VIEWER_TOKEN_FILE, make_token
 from ocpp_server.core.commands import (
     Command,
     Reply,
@@ -88,6 +88,7 @@ async def _wired(
     try:
         central = await bring_up_to_date(ledger, settings.data_dir, clock)
         token = make_token(settings.data_dir)
+        viewer_token = make_token(settings.data_dir, VIEWER_TOKEN_FILE)
     except (StorageError, OSError) as error:
         raise StartError(str(error)) from error
     parts = Parts(settings, clock, ledger, central, tls)
@@ -99,7 +100,8 @@ async def _wired(
         async with AsyncExitStack() as sockets:
             try:
                 pages = parts.monitoring(settings.data_dir).pages()
-                control = ControlApi(token, parts.routes(), pages=pages, observe=parts.metrics.api_answered)
+                observe = parts.metrics.api_answered
+                control = ControlApi(token, parts.routes(), viewer_token=viewer_token, pages=pages, observe=observe)
                 api = control.listening(settings.api_host, settings.api_port)
                 api_port = await _open(sockets, api, settings, "api")
                 sockets.callback(parts.events.close)  # streams end by themselves before the API does

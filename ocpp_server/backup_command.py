@@ -10,7 +10,7 @@ from typing import Any
 from ocpp_server import __version__
 from ocpp_server.central_system import CentralSystem, CommitError
 from ocpp_server.control_api.problems import Problem
-from ocpp_server.control_api.token import TOKEN_FILE, read_token
+from ocpp_server.control_api.token import TOKEN_FILE, VIEWER_TOKEN_FILE, read_token
 from ocpp_server.ledger_or_server import ERRORS, Request, ask
 from ocpp_server.settings import Settings, variable_name
 from ocpp_server.start import StartError, clock_of, policy_of, prepare_data_folder
@@ -66,8 +66,9 @@ def restore(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def token(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Say where the secret of the control API is, show it, or make a new one; 0, or 2 with a sentence."""
-    path = settings.data_dir / TOKEN_FILE
+    """Say where a secret of the control API is, show it, or make a new one; 0, or 2 with a sentence."""
+    name = VIEWER_TOKEN_FILE if arguments.viewer else TOKEN_FILE
+    path = settings.data_dir / name
     try:
         if arguments.new:
             if not settings.data_dir.is_dir():
@@ -75,7 +76,7 @@ def token(settings: Settings, arguments: argparse.Namespace) -> int:
             replace_file(path, f"{secrets.token_urlsafe(32)}\n".encode(), is_synced=True, mode=_TOKEN_MODE)
             if is_in_use(settings.data_dir / _LOCK):
                 print("the running server knows the old token only: restart it", file=sys.stderr)
-        found = read_token(settings.data_dir)
+        found = read_token(settings.data_dir, name)
         if not found:
             raise StartError(f"{path} is empty: make a token with --new")
     except FileNotFoundError:

@@ -163,7 +163,8 @@ def restore_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def token_arguments(parser: argparse.ArgumentParser) -> None:
-    """The secret of the control API."""
+    """A secret of the control API."""
+    parser.add_argument("--viewer", action="store_true", help="the one that may only look, instead of the operator's")
     parser.add_argument("--show", action="store_true", help="print the token itself")
     parser.add_argument("--new", action="store_true", help="make a new one, for the next start of the server")
 

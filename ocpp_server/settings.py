@@ -147,9 +147,12 @@ class Settings(BaseSettings):
     dashboard_host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="Address of the dashboard; 0.0.0.0 shows it to the whole network.",
+        description="Address of the dashboard; 0.0.0.0 opens its login to the whole network, without encryption.",
     )
     dashboard_port: Annotated[int, Field(ge=1, le=65535)] = Field(default=8501, description="Port of the dashboard.")
+    dashboard_idle_logout_s: Annotated[int, Field(ge=60, le=30 * 86400)] = Field(
+        default=43_200, description="Seconds without use after which somebody is signed out of the dashboard."
+    )
     site_name: str = Field(
         default="evquota",
         min_length=1,

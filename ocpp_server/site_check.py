@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,8 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 MEBIBYTE: Final = 1024 * 1024
 STATUS_MAX_AGE_S: Final = 30
 """A server_status.json younger than this is of a server that runs."""
+DASHBOARD_ACCOUNTS: Final = "dashboard_accounts.json"
+"""The dashboard's own file; here it only matters whether it is there."""
 LEAST_VALIDITY: Final = timedelta(days=30)
 """Of the certificate: who renews by hand needs as long."""
 SIGNS_OF_TIME_SYNCHRONISATION: Final = tuple(
@@ -87,6 +90,7 @@ def run_checks(settings: Settings, *, starting: bool = False, env_file: Path = E
         check_users_file(settings.data_dir),
         *check_ports(settings, is_running=is_running),
         *check_listeners(settings),
+        *(() if starting else check_dashboard_accounts(settings)),
         *check_tls(settings, datetime.now(UTC)),
         check_disk(shutil.disk_usage(_nearest_existing(settings.data_dir)).free, settings.data_dir),
         check_clock(datetime.now(UTC)),
@@ -243,12 +247,35 @@ def check_listeners(settings: Settings) -> Iterator[Finding]:
     """Only charge points come over the network by default; the rest is worth a word."""
     for field in ("api_host", "dashboard_host"):
         host = str(getattr(settings, field))
-        if host not in {"127.0.0.1", "::1", "localhost"}:
+        if not _is_loopback(host):
             yield Finding(
                 Level.WARNING,
                 f"{variable_name(field)}={host} can be reached over the network, without encryption",
                 f"set {variable_name(field)}=127.0.0.1 and put a reverse proxy with TLS in front",
             )
+
+
+def check_dashboard_accounts(settings: Settings) -> Iterator[Finding]:
+    """The dashboard is opened to the network only with passwords (T19). `./run` makes them after its own check."""
+    mend = "python -m dashboard prepare"
+    if (settings.data_dir / DASHBOARD_ACCOUNTS).is_file():
+        return
+    if _is_loopback(settings.dashboard_host):
+        yield Finding(Level.WARNING, "nobody can sign in to the dashboard: it has no passwords", mend)
+        return
+    host = f"{variable_name('dashboard_host')}={settings.dashboard_host}"
+    yield Finding(
+        Level.ERROR,
+        f"{host} opens the dashboard to the network, and it has no passwords",
+        f"make them ({mend}), or set {variable_name('dashboard_host')}=127.0.0.1",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_tls(settings: Settings, now: datetime) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "crash"))
 from server_process import ServerProcess, make_site, until
 from typed_commands import AnsweringCharger, Keyboard
 
-from ocpp_server.control_api.token import make_token
+from ocpp_server.control_api.token import VIEWER_TOKEN_FILE, make_token, read_token
 from ocpp_server.core.site import Policy
 from ocpp_server.storage.ledger import Ledger
 from ocpp_server.terminal import table
@@ -225,6 +225,15 @@ def test_token_says_where_it_is_and_shows_it_only_when_asked(stopped_site: Path,
 
     assert hidden == (0, f"{stopped_site / 'api_token'}\n", "")
     assert shown == (0, f"{secret}\n", "")
+
+
+def test_the_viewers_token_is_another_one(tmp_path: Path, keys: Keyboard) -> None:
+    """`--viewer` shows and makes that one, and leaves the operator's alone."""
+    operators = make_token(tmp_path)
+    made = keys(tmp_path, "token", "--viewer", "--new", "--show")
+
+    assert made == (0, f"{read_token(tmp_path, VIEWER_TOKEN_FILE)}\n", "")
+    assert read_token(tmp_path) == operators != made[1].strip()
 
 
 def test_a_new_token_counts_from_the_next_start(server: ServerProcess, keys: Keyboard) -> None:

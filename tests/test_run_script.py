@@ -307,6 +307,17 @@ def test_a_check_that_fails_stops_the_start(site: Path, machine: FakeMachine, tm
     assert machine.calls()[-1] == "-m ocpp_server prepare"
 
 
+def test_accounts_that_cannot_be_made_stop_the_start(site: Path, machine: FakeMachine, tmp_path: Path) -> None:
+    """After the check, which makes the data folder; supervisord is not started."""
+    python = tmp_path / "bin" / "python3"
+    python.write_text(FAKE_PYTHON + '[ "$2 $3" != "dashboard prepare" ] || exit 2\n')
+
+    done = machine.run(site)
+
+    assert done.returncode == 2
+    assert machine.calls()[-2:] == ["-m ocpp_server prepare", "-m dashboard prepare"]
+
+
 # --- the real supervisord ---
 
 PROGRAM = """
@@ -331,6 +342,8 @@ def running_site(site: Path) -> Iterator["subprocess.Popen[str]"]:
     """./run with stubs for the programs and with this Python for the virtual environment."""
     (site / "ocpp_server").mkdir()
     (site / "ocpp_server" / "__main__.py").write_text(PROGRAM)
+    (site / "dashboard").mkdir()
+    (site / "dashboard" / "__main__.py").write_text(PROGRAM)
     venv = site / ".venv" / "bin"
     venv.mkdir(parents=True)
     (venv / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')

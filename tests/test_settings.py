@@ -26,6 +26,7 @@ DEFAULTS: dict[str, object] = {
     "api_port": 9001,
     "dashboard_host": "127.0.0.1",
     "dashboard_port": 8501,
+    "dashboard_idle_logout_s": 43200,
     "site_name": "evquota",
     "timezone": system_zone_name(),
     "charger_networks": LOCAL_NETWORKS,

@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,28 @@ def test_a_dashboard_open_to_the_network_is_worth_a_warning(settings: Settings) 
     assert finding.level is Level.WARNING
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "::ffff:192.168.1.5", "server.example.org", ""])
+def test_a_dashboard_without_passwords_is_not_opened_to_the_network(settings: Settings, host: str) -> None:
+    """T19: an error of `check`, which the first start makes good before it looks again; on loopback a warning."""
+    open_to_all = settings.model_copy(update={"dashboard_host": host})
+    (finding,) = site_check.check_dashboard_accounts(open_to_all)
+    assert (finding.level, "python -m dashboard prepare" in finding.mend) == (Level.ERROR, True)
+    for local in ("127.0.0.1", "::1", "localhost", "127.0.0.53"):
+        (at_home,) = site_check.check_dashboard_accounts(settings.model_copy(update={"dashboard_host": local}))
+        assert at_home.level is Level.WARNING
+
+    (settings.data_dir / site_check.DASHBOARD_ACCOUNTS).touch()
+    assert [*site_check.check_dashboard_accounts(open_to_all)] == []
+
+
+def test_passwords_that_are_missing_do_not_stop_the_first_start(settings: Settings) -> None:
+    """`./run` makes them between its check and the start."""
+    (finding,) = site_check.check_dashboard_accounts(settings)
+
+    assert finding in site_check.run_checks(settings)
+    assert finding not in site_check.run_checks(settings, starting=True)
+
+
 # --- disk, clock, open files ---
 
 
@@ -526,12 +549,58 @@ def test_a_certificate_of_a_charge_point_is_not_for_a_server(settings: Settings,
 
 def test_the_dashboard_listens_where_the_settings_say(settings: Settings, tmp_path: Path) -> None:
     """supervisord cannot read .env, so the launcher does."""
-    command = dashboard_process.command(settings, tmp_path / "app.py")
+    command = dashboard_process.command(settings, tmp_path / "asgi.py")
 
-    assert command[1:6] == ["-u", "-m", "streamlit", "run", str(tmp_path / "app.py")]
+    assert command[1:6] == ["-u", "-m", "streamlit", "run", str(tmp_path / "asgi.py")]
     assert f"--server.port={settings.dashboard_port}" in command
     assert "--server.address=127.0.0.1" in command
     assert "--browser.gatherUsageStats=false" in command
+
+
+def test_the_dashboard_is_not_started_open_to_the_network_without_passwords(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and one sentence (T19); with passwords it starts."""
+    started: list[str] = []
+    monkeypatch.setattr(os, "execve", lambda path, arguments, environment: started.append(path))
+    monkeypatch.chdir(PROJECT_FOLDER)
+    (tmp_path / "dashboard").mkdir()
+    (tmp_path / "dashboard" / "asgi.py").touch()
+    open_to_all = settings.model_copy(update={"dashboard_host": "0.0.0.0"})
+
+    assert dashboard_process.main(open_to_all, tmp_path) == 2
+    told = capsys.readouterr().err
+    assert (told.count("\n"), "EVQUOTA_DASHBOARD_HOST=0.0.0.0" in told) == (1, True)
+    assert started == []
+
+    (settings.data_dir / site_check.DASHBOARD_ACCOUNTS).touch()
+    dashboard_process.main(open_to_all, tmp_path)
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url"),
+    [
+        ("127.0.0.1", 9001, "http://127.0.0.1:9001"),
+        ("0.0.0.0", 9001, "http://127.0.0.1:9001"),
+        ("::", 9001, "http://[::1]:9001"),
+        ("10.0.0.5", 80, "http://10.0.0.5:80"),
+        ("127.0.0.1", 0, None),
+    ],
+)
+def test_the_dashboard_is_told_where_the_api_is(settings: Settings, host: str, port: int, url: str | None) -> None:
+    """From this machine; a port that is not known yet is not told."""
+    given = dashboard_process.environment(settings.model_copy(update={"api_host": host, "api_port": port}))
+
+    assert given.get("EVQUOTA_API_URL") == url
+
+
+def test_the_dashboard_believes_only_trusted_proxies_about_addresses(settings: Settings) -> None:
+    """uvicorn would believe every program on this machine by itself."""
+    proxies = settings.model_copy(update={"trusted_proxies": (ip_network("10.0.0.0/30"), ip_network("::1"))})
+
+    assert dashboard_process.environment(settings)["FORWARDED_ALLOW_IPS"] == ""
+    assert dashboard_process.environment(proxies)["FORWARDED_ALLOW_IPS"] == "10.0.0.0/30,::1/128"
 
 
 def test_the_dashboard_gets_the_settings_in_its_environment(
@@ -539,7 +608,7 @@ def test_the_dashboard_gets_the_settings_in_its_environment(
 ) -> None:
     """It imports nothing of the server."""
     (tmp_path / "dashboard").mkdir()
-    (tmp_path / "dashboard" / "app.py").touch()
+    (tmp_path / "dashboard" / "asgi.py").touch()
     started: list[dict[str, str]] = []
     monkeypatch.setattr(os, "execve", lambda path, arguments, environment: started.append(environment))
     monkeypatch.chdir(PROJECT_FOLDER)
@@ -556,7 +625,7 @@ def test_a_dashboard_whose_port_is_in_use_ends_with_one_sentence(
 ) -> None:
     """Exit code 2."""
     (tmp_path / "dashboard").mkdir()
-    (tmp_path / "dashboard" / "app.py").touch()
+    (tmp_path / "dashboard" / "asgi.py").touch()
 
     assert dashboard_process.main(settings.model_copy(update={"dashboard_port": taken_port}), tmp_path) == 2
     assert capsys.readouterr().err.startswith(f"port {taken_port} (EVQUOTA_DASHBOARD_PORT) is in use")
@@ -567,4 +636,4 @@ def test_a_dashboard_that_is_not_there_is_one_sentence(
 ) -> None:
     """Exit code 2."""
     assert dashboard_process.main(settings, tmp_path) == 2
-    assert "dashboard/app.py does not exist" in capsys.readouterr().err
+    assert "dashboard/asgi.py does not exist" in capsys.readouterr().err

@@ -1,1 +1,1 @@
-"""Login to the dashboard: accounts, signed cookies, the gate before Streamlit."""
+"""Who may see the dashboard, and in which role: accounts, signed cookies, and the gate before Streamlit."""

@@ -38,23 +38,27 @@ class ControlApi:
         token: str,
         routes: Sequence[Route],
         *,
+        viewer_token: str = "",
         pages: Sequence[web.RouteDef] = (),
         observe: Observer | None = None,
     ) -> None:
-        """`pages`: what is no route of the API's document. `observe`: told of each answer."""
+        """`viewer_token`: blank, and there are no viewers. `pages`: what is no route of the API's document. `observe`:
+        told of each answer.
+        """
         self._token = token
+        self._viewer_token = viewer_token
         self._routes = tuple(routes)
         described = document(self._routes)
         self._document = json.dumps(described).encode()
         self._page = page(described)
-        self._visitors = Visitors(token, "")
+        self._visitors = Visitors(token, "", viewer_token)
         self._pages = pages
         self._observe = observe
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
         """Serve while the block runs; gives the port. Raises OSError if the port cannot be opened."""
-        self._visitors = Visitors(self._token, host)
+        self._visitors = Visitors(self._token, host, self._viewer_token)
         middlewares = [self._observed, self._problems, self._check_visitor]
         application = web.Application(client_max_size=_LARGEST_BODY, middlewares=middlewares)
         application.router.add_routes(self._pages)

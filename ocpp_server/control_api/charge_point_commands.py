@@ -149,7 +149,16 @@ class ChargePointCommands:
             _call("availability", self.change_availability, "Take out of service, or back into it", Availability),
             _call("start", self.start_transaction, "Start a session for a user", Start),
             _call("trigger", self.trigger_message, "Have a message sent now", Trigger),
-            Route("GET", f"{PATH}/leaks", self.list_leaks, TAG, "What escapes the quota", gives=Leaks, problems=(422,)),
+            Route(
+                "GET",
+                f"{PATH}/leaks",
+                self.list_leaks,
+                TAG,
+                "What escapes the quota",
+                gives=Leaks,
+                problems=(422,),
+                role="administrator",
+            ),
             Route(
                 "POST",
                 f"{PATH}/leaks/mend",

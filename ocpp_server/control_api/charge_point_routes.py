@@ -114,10 +114,13 @@ class ChargePointRoutes:
         """For `ControlApi`."""
         one = f"{PATH}/{{id}}"
         return [
-            Route("GET", PATH, self.list_charge_points, _TAG, "All charge points", gives=ChargePointList),
             Route(
-                "GET", one, self.get_charge_point, _TAG, "One charge point", gives=ChargePointDocument, problems=(422,),
-                headers=("ETag",),
+                "GET", PATH, self.list_charge_points, _TAG, "All charge points", gives=ChargePointList,
+                role="administrator",
+            ),
+            Route(
+                "GET", one, self.get_charge_point, _TAG, "One charge point", gives=ChargePointDocument,
+                problems=(422,), headers=("ETag",), role="administrator",
             ),
             Route(
                 "PATCH", one, self.edit_charge_point, _TAG, "Change a charge point's row of chargers.csv",

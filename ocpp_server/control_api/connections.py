@@ -61,6 +61,7 @@ class Connections:
                 "charge points",
                 "Who is connected now",
                 gives=ConnectionList,
+                role="administrator",
             )
         ]
 

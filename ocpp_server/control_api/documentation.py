@@ -77,6 +77,7 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
     yield f'<details id="{_anchor(operation["operationId"])}"><summary><b class="{escape(method)}">'
     yield f"{escape(method.upper())}</b> <code>{escape(path)}</code><span>{escape(operation['summary'])}</span>"
     yield "</summary><div>"
+    yield f"<p><small>Token: {escape(operation.get('x-evquota-role', 'administrator'))}</small></p>"
     if operation.get("description"):
         yield f"<p>{_prose(operation['description'])}</p>"
     if operation["parameters"]:

@@ -43,6 +43,7 @@ class Events:
                 "events",
                 "What happens, as it happens",
                 query=EventQuery,
+                role="administrator",
                 streams="text/event-stream",
                 headers=tuple(HEADERS),
             )

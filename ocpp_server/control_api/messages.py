@@ -81,6 +81,7 @@ class Messages:
                 "The last OCPP messages of a charge point",
                 query=Page,
                 gives=OcppMessageList,
+                role="administrator",
             )
         ]
 

@@ -74,6 +74,7 @@ class Notes:
                 "What the server noted, newest first",
                 gives=NoteList,
                 query=NotesQuery,
+                role="administrator",
             ),
             Route(
                 "GET",
@@ -83,6 +84,7 @@ class Notes:
                 "Who did what, newest first",
                 gives=Audit,
                 query=NotesPage,
+                role="administrator",
             ),
             Route(
                 "GET",

@@ -18,6 +18,7 @@ Json: TypeAlias = dict[str, Any]
 _PARAMETER: Final = re.compile(r"{(\w+)(?::([^{}]*(?:{[^{}]*}[^{}]*)*))?}")
 _ALWAYS: Final = (400, 401, 403, 413, 415, 500, 503)
 _TEXT: Final = {"type": "string"}
+_BEARER: Final = {"type": "http", "scheme": "bearer"}
 _HEADERS: Final = {
     "ETag": "Of the file: for If-Match of an edit.",
     "Cache-Control": "no-store",
@@ -26,7 +27,8 @@ _HEADERS: Final = {
 }
 _ABOUT: Final = (
     "Everything an operator can ask of this site. Each request needs the bearer token of the file `api_token` in the "
-    "data folder. The header X-Requested-By says for the books who asks. Energy is in Wh where a name says `wh`, in "
+    "data folder; for what a viewer may see, that of `api_viewer_token` is enough. The header X-Requested-By says for "
+    "the books who asks. Energy is in Wh where a name says `wh`, in "
     "kWh where it says `kwh`; times are ISO 8601, answers in UTC. Errors are problem documents (RFC 9457). A body is "
     "JSON of 64 KiB at most, not compressed. What is no HTTP, or has a line of more than 8 KiB, gets a 400 as plain "
     "text."
@@ -55,7 +57,7 @@ def document(routes: Sequence[Route]) -> Json:
         "security": [{"token": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "components": {"schemas": components, "securitySchemes": {"token": _BEARER, "viewer_token": _BEARER}},
     }
 
 
@@ -76,7 +78,10 @@ def _operation(route: Route, schemas: dict[int, Json], components: dict[str, Jso
         "tags": [route.tag],
         "parameters": [*_in_path(route), *_in_query(route, schemas, components), *_in_header(route)],
         "responses": _responses(route, schemas),
+        "x-evquota-role": "viewer" if route.is_for_viewers else "administrator",
     }
+    if route.is_for_viewers:
+        operation["security"] = [{"token": []}, {"viewer_token": []}]
     if route.takes is not None:
         content = {"application/json": {"schema": schemas[id(route.takes)]}}
         operation["requestBody"] = {"required": not route.is_body_optional, "content": content}

@@ -19,6 +19,9 @@ from ocpp_server.storage.ledger_reader import MOST_IN_A_PAGE
 _ENCODER: Final = msgspec.json.Encoder()
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Role: TypeAlias = Literal["viewer", "administrator"]
+ROLE: Final = web.RequestKey("role", str)
+"""Of whoever asks, by the token; missing where none was needed."""
 
 
 class Page(msgspec.Struct, kw_only=True):
@@ -72,6 +75,8 @@ class Route:
     """Statuses beside those that every such route may give."""
     headers: tuple[str, ...] = ()
     """Of a good answer, beside its Content-Type."""
+    role: Role | None = None
+    """Who may ask this; None: a viewer may GET, all else is the administrator's."""
     streams: str = ""
     """The content type of an answer without end; its body is an async generator of bytes."""
 
@@ -80,8 +85,15 @@ class Route:
         """Unique among the routes: `operationId`."""
         return self.handle.__name__.strip("_")
 
+    @property
+    def is_for_viewers(self) -> bool:
+        """Whether the viewer's token is enough."""
+        return (self.role or ("viewer" if self.method == "GET" else "administrator")) == "viewer"
+
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Read the request, have it handled, write the answer. Raises Problem."""
+        if not self.is_for_viewers and request.get(ROLE) != "administrator":
+            raise Problem(403, "this needs the administrator's token, of the file api_token")
         answer = await self.handle(
             Request(
                 path=request.match_info,

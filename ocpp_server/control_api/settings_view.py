@@ -48,6 +48,7 @@ class SettingsView:
                 "server",
                 "What the server runs with",
                 gives=SettingList,
+                role="administrator",
             )
         ]
 

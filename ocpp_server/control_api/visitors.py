@@ -1,4 +1,4 @@
-"""Who may ask at all: under which name, from which site, with which token, with what for a body.
+"""Who may ask at all: under which name, from which site, with which token, in which role, with what for a body.
 
 A page in somebody's browser can reach this machine's loopback, too (DNS rebinding, forms of other sites: T20).
 """
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from ocpp_server.control_api.problems import Problem
+from ocpp_server.control_api.routing import ROLE, Role
 
 OPEN_PATHS: Final = frozenset({"/livez", "/healthz", "/openapi.json", "/docs"})
 """They say nothing about the site; /healthz says more to who has the token."""
@@ -22,10 +23,12 @@ _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 
 
 class Visitors:
-    """`host` is what the API listens on."""
+    """`host` is what the API listens on. Without a `viewer_token` there are no viewers."""
 
-    def __init__(self, token: str, host: str) -> None:
-        self._token = token
+    def __init__(self, token: str, host: str, viewer_token: str = "") -> None:
+        self._wanted: dict[Role, bytes] = {"administrator": f"Bearer {token}".encode()}
+        if viewer_token:
+            self._wanted["viewer"] = f"Bearer {viewer_token}".encode()
         self._host = host.casefold()
 
     def check(self, request: web.Request) -> None:
@@ -35,8 +38,10 @@ class Visitors:
         if _is_cross_site(request):
             raise Problem(403, "this API answers no page of another site")
         given = request.headers.get("Authorization", "").encode("utf-8", "replace")
-        wanted = f"Bearer {self._token}".encode()
-        request[HAS_TOKEN] = hmac.compare_digest(given, wanted)
+        roles = [role for role, wanted in self._wanted.items() if hmac.compare_digest(given, wanted)]
+        request[HAS_TOKEN] = bool(roles)
+        if roles:
+            request[ROLE] = roles[0]
         if request.path not in OPEN_PATHS and not request[HAS_TOKEN]:
             raise Problem(401, "the bearer token of the file api_token is needed")
 
