@@ -28,10 +28,9 @@ _HEADERS: Final = {
 _ABOUT: Final = (
     "Everything an operator can ask of this site. Each request needs the bearer token of the file `api_token` in the "
     "data folder; for what a viewer may see, that of `api_viewer_token` is enough. The header X-Requested-By says for "
-    "the books who asks. Energy is in Wh where a name says `wh`, in "
-    "kWh where it says `kwh`; times are ISO 8601, answers in UTC. Errors are problem documents (RFC 9457). A body is "
-    "JSON of 64 KiB at most, not compressed. What is no HTTP, or has a line of more than 8 KiB, gets a 400 as plain "
-    "text."
+    "the books who asks. Energy is in Wh where a name says `wh`, in kWh where it says `kwh`; times are ISO 8601, "
+    "answers in UTC. Errors are problem documents (RFC 9457). A body is JSON of 64 KiB at most, not compressed. What "
+    "is no HTTP, or has a line of more than 8 KiB, gets a 400 as plain text."
 )
 
 

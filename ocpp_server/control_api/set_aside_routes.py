@@ -74,8 +74,9 @@ class SetAsideRoutes:
         """For `ControlApi`."""
         return [
             Route("GET", PATH, self.list_set_aside, _TAG, "Energy that was set aside, newest first",
-                  gives=SetAsideList, query=SetAsidePage),
-            Route("GET", _ONE, self.get_set_aside, _TAG, "One of them", gives=SetAsideDocument),
+                  gives=SetAsideList, query=SetAsidePage, role="administrator"),
+            Route("GET", _ONE, self.get_set_aside, _TAG, "One of them", gives=SetAsideDocument,
+                  role="administrator"),
             Route("POST", f"{_ONE}/accept", self.accept_set_aside, _TAG, "It did flow: book it",
                   takes=WantedAcceptance, gives=SetAsideDocument, problems=(409,)),
             Route("POST", f"{_ONE}/drop", self.drop_set_aside, _TAG, "It never flowed: book nothing",
