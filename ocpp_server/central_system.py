@@ -18,6 +18,7 @@ from ocpp_server.core.changes import Change
 from ocpp_server.core.commands import Command, Reply
 from ocpp_server.core.decide import decide
 from ocpp_server.core.site import Site, apply
+from ocpp_server.core.telling import events_of
 from ocpp_server.event_log import log_decision
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class CentralSystem:
         self._check_ledger()
         decision = decide(self.site, command)
         if decision.changes:
-            self._apply(decision.changes)
+            self._apply((*decision.changes, *events_of(self.site, decision.changes, command.at)))
             log_decision(command, decision)
         await self.until_durable(self.applied)
         return decision.reply

@@ -6,6 +6,7 @@ A store keeps each kind with one statement. `site.apply` is the only place that 
 from datetime import datetime
 from typing import TypeAlias
 
+from ocpp_server.core.events import Event
 from ocpp_server.core.frozen import dataclass
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, Booking, ChargePoint, Note, Reading, RefusedTag, Transaction
@@ -75,6 +76,14 @@ class AddNote:
 
 
 @dataclass(frozen=True, slots=True)
+class AddEvent:
+    """Keep an event until other systems have it. `number` makes it the same event when it is added twice."""
+
+    number: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class AddRefusedTag:
     """Remember a refused tag."""
 
@@ -133,6 +142,7 @@ Change: TypeAlias = (
     | AddBooking
     | AddReading
     | AddNote
+    | AddEvent
     | AddRefusedTag
     | PutSetAside
     | PutUsers

@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core.energy import BrandProfile, BrandRule, EnergyUnit, Wh, match_brand, profile_of_brand
+from ocpp_server.core.events import QuotaUse
 from ocpp_server.core.frozen import dataclass, replace
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, ChargePoint, Note, Reading, RefusedTag, Transaction
 from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
-from ocpp_server.core.users import ChargerRow, IdTag, User, UserTable
+from ocpp_server.core.users import Account, ChargerRow, IdTag, User, UserTable
 
 MOST_READINGS = 500
 MOST_NOTES = 500
@@ -102,10 +103,13 @@ class Site:
     decided_set_aside: dict[int, SetAside] = field(default_factory=dict)
     """The newest that a person accepted or dropped: the ledger has all."""
     next_set_aside_number: int = 1
+    quota_told: dict[Account, QuotaUse] = field(default_factory=dict)
+    """The last threshold of an account's quota that other systems were told of."""
     next_transaction_id: int = 1
     next_booking_id: int = 1
     next_reading_number: int = 1
     next_note_number: int = 1
+    next_event_number: int = 1
     next_refusal_number: int = 1
 
     def profile_of(self, charge_point: ChargePoint) -> BrandProfile:
@@ -174,6 +178,11 @@ def apply(site: Site, change: ch.Change) -> None:
             if number >= site.next_note_number:
                 site.next_note_number = number + 1
                 site.notes.append(note)
+        case ch.AddEvent(number, event):
+            if number >= site.next_event_number:
+                site.next_event_number = number + 1
+                if event.quota is not None:
+                    site.quota_told[event.quota.account] = event.quota
         case ch.AddRefusedTag(number, refused):
             if number >= site.next_refusal_number:
                 site.next_refusal_number = number + 1

@@ -23,7 +23,9 @@ from ocpp_server.core.changes import Change
 from ocpp_server.core.site import Policy, Site
 from ocpp_server.storage import ledger_file, restore_journal
 from ocpp_server.storage import ledger_schema as sql
+from ocpp_server.storage.delivery_tables import DELIVERY_TABLES
 from ocpp_server.storage.errors import LedgerError, LedgerVersionError, LedgerWriteError
+from ocpp_server.storage.event_tables import EVENT_TABLES
 from ocpp_server.storage.ledger_codec import Row, decode, encode, with_surrogates_as_bytes
 from ocpp_server.storage.ledger_load import first_transaction_id, load_site
 from ocpp_server.storage.ledger_rows import rows_of
@@ -80,6 +82,15 @@ class Ledger:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._writer, self._commit, tuple(changes))
 
+    async def apart(self, act: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Have the writer do this in a transaction of its own; durable once it returns. Raises LedgerError.
+
+        For what is beside the books: the markers of `meta` speak of commits, and stay.
+        """
+        if self._is_closed:
+            raise LedgerError(f"the ledger {self.path} is not open any more")
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._apart, act)
+
     def mark_clean(self, content_hashes: Mapping[str, str]) -> None:
         """At the end of an orderly stop: a published file that differs from its digest later was edited by hand."""
         self._on_writer(self._mark_clean, dict(content_hashes))
@@ -134,6 +145,8 @@ class Ledger:
             )
         if version == 0:
             self._create(connection)
+        connection.executescript(EVENT_TABLES)
+        connection.executescript(DELIVERY_TABLES)
         meta = dict(connection.execute("SELECT key, value FROM meta"))
         self.is_new, self.was_clean = "new" in meta, "clean" in meta
         self._has_marker = self.is_new or self.was_clean
@@ -174,19 +187,29 @@ class Ledger:
             self._write({statement: with_surrogates_as_bytes(group) for statement, group in rows.items()})
 
     def _write(self, rows: Mapping[str, Sequence[Row]]) -> None:
+        with self._writing() as connection:
+            if self._has_marker:
+                connection.execute("DELETE FROM meta WHERE key IN ('new', 'clean')")
+            for statement, group in rows.items():
+                connection.executemany(statement, group)
+        self._has_marker = False
+
+    def _apart(self, act: Callable[[sqlite3.Connection], _T]) -> _T:
+        with self._writing() as connection:
+            return act(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. Raises LedgerWriteError; then nothing of it is in the ledger."""
         connection = self._opened()
         try:
             with _transaction(connection):
-                if self._has_marker:
-                    connection.execute("DELETE FROM meta WHERE key IN ('new', 'clean')")
-                for statement, group in rows.items():
-                    connection.executemany(statement, group)
+                yield connection
         except sqlite3.Error as error:
             if _primary_code(error) == sqlite3.SQLITE_IOERR:
                 self._failure = error  # what fsync lost it does not report twice: never write here again (F4)
                 _abandoned.append(connection)
             raise LedgerWriteError(f"the ledger {self.path} cannot be written: {_told(error)}") from error
-        self._has_marker = False
 
     def _mark_clean(self, content_hashes: dict[str, str]) -> None:
         self._write({sql.PUT_META: [("clean", encode(content_hashes))]})

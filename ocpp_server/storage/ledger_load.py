@@ -8,6 +8,7 @@ from typing import TypeVar
 from ocpp_server.core import changes as ch
 from ocpp_server.core import site as limits
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.events import QuotaUse
 from ocpp_server.core.period import Month
 from ocpp_server.core.records import Alert, ChargePoint, Note, Reading, RefusedTag, Transaction
 from ocpp_server.core.set_aside import SetAside
@@ -35,6 +36,10 @@ def load_site(connection: sqlite3.Connection, policy: Policy, now: datetime) -> 
     site.next_booking_id = (last_booking or 0) + 1
     (last_set_aside,) = connection.execute("SELECT max(number) FROM set_aside").fetchone()
     site.next_set_aside_number = (last_set_aside or 0) + 1
+    (last_event,) = connection.execute("SELECT max(number) FROM events").fetchone()
+    site.next_event_number = (last_event or 0) + 1
+    for told in _documents(connection, "SELECT document FROM quota_told ORDER BY rowid", QuotaUse):
+        site.quota_told[told.account] = told
     return site
 
 

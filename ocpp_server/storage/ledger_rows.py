@@ -7,6 +7,7 @@ from typing import assert_never
 
 from ocpp_server.core import changes as ch
 from ocpp_server.core.records import Booking, ChargePoint, Transaction
+from ocpp_server.storage import event_tables as ev
 from ocpp_server.storage import ledger_schema as sql
 from ocpp_server.storage.ledger_codec import Row, Value, encode, time_text
 
@@ -56,6 +57,10 @@ class _Group:
                 self._remove_charge_point(charge_point_id)
             case ch.AddNote(number, note):
                 self._put(sql.ADD_NOTE, number, time_text(note.at), note.kind.value, encode(note))
+            case ch.AddEvent(number, event):
+                self._put(ev.ADD_EVENT, *ev.event_row(number, event))
+                if event.quota is not None:
+                    self._put(ev.PUT_QUOTA_TOLD, event.quota.account, encode(event.quota))
             case ch.AddRefusedTag(number, refused):
                 self._put(sql.ADD_REFUSED_TAG, number, encode(refused))
             case ch.PutSetAside(one):
@@ -87,6 +92,7 @@ class _Group:
             self._put(sql.PUT_SEEN, seen.charge_point_id, time_text(seen.last_seen), heartbeat)
         rows = {sql.ADD_BOOKING: self._bookings, sql.ADD_READING: self._readings}
         rows |= {statement: list(kept.values()) for statement, kept in self._rows.items()}
+        rows |= ev.event_prunings(self._rows.get(ev.ADD_EVENT, ()))
         return {statement: added for statement, added in (rows | _prunings(rows)).items() if added}
 
     def _put(self, statement: str, key: Value, *values: Value) -> None:

@@ -112,7 +112,15 @@ DELETE FROM notes WHERE number IN (
 )
 """
 """Down to so many, at the cost of the charge points that have most: a noisy one does not push out what others said."""
-PRUNE_READINGS = "DELETE FROM readings WHERE number <= ?"
+PRUNE_READINGS = """
+WITH wanted (number) AS (
+    VALUES (?) UNION ALL SELECT min(number) FROM deliveries WHERE outbox = 'readings' HAVING count(*)
+)
+DELETE FROM readings WHERE number IN (
+    SELECT number FROM readings WHERE number <= (SELECT min(number) FROM wanted) ORDER BY number LIMIT 1000
+)
+"""
+"""Not what a destination has yet to get, and after its outage not all at once: charge points wait for the commit."""
 PRUNE_NOTES = _PRUNE_NOTES.format(kinds="NOT IN ('set aside', 'orphan')")
 PRUNE_EVIDENCE = _PRUNE_NOTES.format(kinds="IN ('set aside', 'orphan')")
 """Notes of energy that was not booked: who has a question about it may ask late."""

@@ -24,6 +24,7 @@ from site_builder import (
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.energy import EnergyUnit, Wh
+from ocpp_server.core.events import Event, EventType, QuotaUse
 from ocpp_server.core.records import Alert, Booking, BookingKind, Note, NoteKind, Reading, RefusedTag
 from ocpp_server.core.set_aside import SetAside, SetAsideKind, SetAsideState
 from ocpp_server.core.site import (
@@ -35,7 +36,7 @@ from ocpp_server.core.site import (
     kept_since,
     start_key,
 )
-from ocpp_server.core.users import ChargerRow, IdTag
+from ocpp_server.core.users import Account, ChargerRow, IdTag
 
 
 def _booking(number: int, wh: int = 100, **details: object) -> ch.AddBooking:
@@ -124,6 +125,31 @@ def test_notes_and_refused_tags_are_added_once() -> None:
         apply(site, ch.AddRefusedTag(1, RefusedTag("CARD", NOON, CHARGE_POINT, "unknown tag")))
 
     assert (len(site.notes), len(site.refused_tags)) == (1, 1)
+
+
+def test_a_charge_point_that_is_forgotten_leaves_nothing_behind() -> None:
+    """But for its transactions and bookings; twice is harmless."""
+    site = SiteBuilder([user("RFID001")])
+    number = site.begin()
+    site.site.profile_of(site.site.charge_points[CHARGE_POINT])
+    for _ in range(2):
+        apply(site.site, ch.RemoveChargePoint(CHARGE_POINT))
+
+    kept = (site.site.charge_points, site.site.last_seen, site.site.configurations, site.site.profiles)
+    assert [CHARGE_POINT in one for one in kept] == [False] * 4
+    assert site.transaction(number).is_open
+
+
+def test_an_event_is_counted_once_and_a_threshold_that_was_told_is_remembered() -> None:
+    """The events themselves are in the ledger alone; numbers go on."""
+    site = Site(Policy(ZONE))
+    use = QuotaUse(Account("flat 7"), "Jane Smith", JANUARY, 80, Wh(10_000), Wh(8_000))
+    for _ in range(2):
+        apply(site, ch.AddEvent(1, Event(EventType.MONTH_OPENED, NOON, month=JANUARY)))
+        apply(site, ch.AddEvent(2, Event(EventType.QUOTA_WARNING, NOON, quota=use)))
+    apply(site, ch.AddEvent(1, Event(EventType.QUOTA_WARNING, NOON, quota=replace(use, percent=95))))
+
+    assert (site.next_event_number, site.quota_told) == (3, {"flat 7": use})
 
 
 def test_alerts_come_and_go() -> None:

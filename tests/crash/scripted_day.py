@@ -81,6 +81,7 @@ OLD_FILES: dict[str, Any] = {
     },
     "meter_data_log.json": [],
 }
+_IMPORTED = OLD_FILES["active_transactions.json"]
 HAND_EDIT = {"RFID001": 1.5, "RFID002": 2.0}
 """kWh that somebody writes into energy_usage.json after an orderly stop."""
 
@@ -356,7 +357,7 @@ def wh_by_tag(found: dict[str, Any]) -> dict[str, int]:
 
 def problems_of(data_dir: Path, ids: dict[int, int]) -> list[str]:
     """What is wrong with the folder after the whole day and an orderly stop."""
-    problems = verify(data_dir / "ledger.db", data_dir)
+    problems = [*verify(data_dir / "ledger.db", data_dir), *untold(data_dir)]
     with closing(sqlite3.connect(f"file:{data_dir / 'ledger.db'}?mode=ro", uri=True)) as ledger:
         in_ledger = {number for (number,) in ledger.execute("SELECT transaction_id FROM transactions")}
         is_clean = ledger.execute("SELECT count(*) FROM meta WHERE key = 'clean'").fetchone()[0]
@@ -372,6 +373,17 @@ def problems_of(data_dir: Path, ids: dict[int, int]) -> list[str]:
         problems.append("api_token is empty")
     leftovers = [path.name for path in data_dir.rglob("*") if ".tmp-" in path.name]
     return [*problems, *unreadable_files(data_dir), *(f"left behind: {name}" for name in leftovers)]
+
+
+def untold(data_dir: Path) -> list[str]:
+    """Sessions whose begin or end is not among the events, or is there twice. The imported one began elsewhere."""
+    told = "SELECT json_extract(document, '$.session.transaction_id'), type FROM events WHERE type GLOB 'session.st*ed'"
+    with closing(sqlite3.connect(f"file:{data_dir / 'ledger.db'}?mode=ro", uri=True)) as ledger:
+        found = Counter(ledger.execute(told))
+        sessions = ledger.execute("SELECT transaction_id, ended_at FROM transactions").fetchall()
+    expected = Counter((number, "session.started") for number, _ in sessions if str(number) not in _IMPORTED)
+    expected += Counter((number, "session.stopped") for number, ended_at in sessions if ended_at is not None)
+    return [] if found == expected else [f"events of sessions: {found - expected} too many, {expected - found} missing"]
 
 
 def views_ahead(data_dir: Path) -> list[str]:

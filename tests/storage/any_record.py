@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ocpp_server.core import changes as ch
 from ocpp_server.core import records as rec
 from ocpp_server.core.energy import Wh
+from ocpp_server.core.events import Event
 from ocpp_server.core.period import Month
 from ocpp_server.core.set_aside import SetAside
 from ocpp_server.core.site import Policy
@@ -65,6 +66,7 @@ RECORDS = (
     rec.RefusedTag,
     rec.Alert,
     SetAside,
+    Event,
     UserTable,
     tuple[ChargerRow, ...],
     tuple[tuple[str, str], ...],
@@ -146,6 +148,7 @@ _MAKERS = (
     _users,
     lambda draw, number: ch.AddReading(dataclasses.replace(draw(records(rec.Reading)), number=number)),
     lambda draw, number: ch.AddNote(number, draw(records(rec.Note))),
+    lambda draw, number: ch.AddEvent(number, draw(records(Event))),
     lambda draw, number: ch.AddRefusedTag(number, draw(records(rec.RefusedTag))),
     lambda draw, number: ch.PutSeen(draw(_ids), draw(times), draw(st.one_of(st.none(), times))),
     lambda draw, number: ch.PutConfiguration(draw(_ids), draw(times), draw(records(tuple[tuple[str, str], ...]))),
