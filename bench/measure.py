@@ -36,12 +36,17 @@ class Options:
     open_rate: float = 1000.0
     reconnects: int = 2
     with_uvloop_peer: bool = False
+    has_peers: bool = True
+    forward_url: str = ""
+    """Where evquota forwards readings to; blank: nowhere."""
     folder: Path = PROJECT_FOLDER / "var"
     """The ledgers are written here: the disk that counts."""
 
     @property
     def servers(self) -> tuple[str, ...]:
         """Ours first."""
+        if not self.has_peers:
+            return (EVQUOTA,)
         return (EVQUOTA, BARE, BARE_UVLOOP) if self.with_uvloop_peer else (EVQUOTA, BARE)
 
 
@@ -97,6 +102,7 @@ def _measure_evquota(options: Options, folder: Path) -> tuple[Result, list[str]]
         api_port=0,
         timezone="UTC",
         max_message_rate=0,
+        forward_url=options.forward_url,
     )
     environment = _environment() | settings.as_environment()
     with processes.server(["-m", "ocpp_server", "serve"], port, core, folder / "server.log", environment) as pid:

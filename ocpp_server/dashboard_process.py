@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ocpp_server import site_check
-from ocpp_server.settings import PROJECT_FOLDER, Settings
+from ocpp_server.settings import PROJECT_FOLDER, SECRETS, Settings, variable_name
 
 API_URL = "EVQUOTA_API_URL"
 """Where the dashboard finds the control API; no setting, but made of two."""
@@ -26,7 +26,9 @@ def main(settings: Settings, project: Path = PROJECT_FOLDER) -> int:
             print(f"{finding.what}: {finding.mend}", file=sys.stderr)
             return 2
     os.chdir(project)  # Streamlit looks for .streamlit/config.toml here
-    return _become(command(settings, script), os.environ | environment(settings))
+    secrets = {variable_name(field) for field in SECRETS}  # it serves pages, and has no use for them
+    given = os.environ | environment(settings)
+    return _become(command(settings, script), {name: it for name, it in given.items() if name.upper() not in secrets})
 
 
 def _become(arguments: list[str], environment: dict[str, str]) -> NoReturn:

@@ -14,6 +14,7 @@ from ocpp_server.control_api.charge_point_commands import ChargePointCommands
 from ocpp_server.control_api.charge_point_routes import ChargePointRoutes
 from ocpp_server.control_api.charge_points import ChargePoints
 from ocpp_server.control_api.commands import Commands
+from ocpp_server.control_api.destinations import DestinationRoutes
 from ocpp_server.control_api.event_feed import EventFeed
 from ocpp_server.control_api.events import Events
 from ocpp_server.control_api.messages import Messages
@@ -34,6 +35,7 @@ from ocpp_server.core.commands import (
 from ocpp_server.core.leaks import leaks_of
 from ocpp_server.core.site import Site
 from ocpp_server.core.users import ChargerRow, IdTag, UserTable
+from ocpp_server.forwarding import destinations_of
 from ocpp_server.housekeeping import Housekeeping
 from ocpp_server.monitoring.health import Health
 from ocpp_server.monitoring.metrics import Metrics
@@ -89,6 +91,7 @@ class Parts:
         self.chargers_file = ChargersFile(site.chargers, self._replace_chargers)
         self._users_watcher = TableWatcher(data_dir / "users1.csv", self.users_file.accept)
         self._chargers_watcher = TableWatcher(data_dir / "chargers.csv", self.chargers_file.accept)
+        self._destinations = destinations_of(settings, clock, ledger, central)
         status = ServerStatus(
             site=site,
             clock=clock,
@@ -99,6 +102,7 @@ class Parts:
             users_file=self.users_file,
             chargers_file=self.chargers_file,
             last_publish_error=lambda: self.publisher.last_error,
+            deliveries=self._destinations.statuses,
         )
         self.publisher = Publisher(
             central,
@@ -134,7 +138,15 @@ class Parts:
             "housekeeping": Housekeeping(central, data_dir, clock, ledger.backup),
             "message log": self._messages,
             "events": self.events,
-            "watchman": Watchman(central, data_dir, clock, self._table_states, is_pinging=settings.ping_interval_s > 0),
+            "watchman": Watchman(
+                central,
+                data_dir,
+                clock,
+                self._table_states,
+                is_pinging=settings.ping_interval_s > 0,
+                deliveries=self._destinations.states,
+            ),
+            "destinations": self._destinations,
         }
         if tls is not None:
             self._loops["TLS files"] = tls
@@ -162,6 +174,7 @@ class Parts:
             *Months(self._central, self._clock, self._month_clock.look).routes(),
             *Users(self._central, self._clock, self._settings.data_dir / "users1.csv", self.users_file).routes(),
             *Authorization(self._central, self._clock).routes(),
+            *DestinationRoutes(self._destinations.statuses, self._destinations.engine).routes(),
             *reading_routes(
                 self._reader, self._central, self._clock, self._settings, connections=self.gateway.connections
             ),
@@ -194,6 +207,7 @@ class Parts:
             self.publisher,
             connections=lambda: len(self.gateway.connected()),
             tables=self._table_states,
+            deliveries=self._destinations.statuses,
         )
         health = Health(data_dir, self.gateway, self._central, self.publisher, lambda: self._table_states()[0].error)
         return MonitoringPages(report, health)

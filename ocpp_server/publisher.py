@@ -28,7 +28,7 @@ _LEAST_SPACING_S = 0.9
 _STATUS_EVERY_S = 10.0
 _MINUTE_S = 60.0
 _ANYTHING: frozenset[type[ch.Change]] = frozenset(get_args(ch.Change))
-_NOT_OF_CHARGERS = {ch.AddNote, ch.AddReading, ch.AddRefusedTag, ch.PutSetAside, ch.PutUsers}
+_NOT_OF_CHARGERS = {ch.AddNote, ch.AddEvent, ch.AddReading, ch.AddRefusedTag, ch.PutSetAside, ch.PutUsers}
 _TOLD_BY_STATUS = {ch.PutAlert, ch.RemoveAlert, ch.PutUsers, ch.PutChargers, ch.AddRefusedTag, ch.PutSetAside}
 
 

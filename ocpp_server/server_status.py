@@ -1,6 +1,6 @@
 """What the server says of itself: server_status.json and users_report.json."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from ocpp_server import __version__
 from ocpp_server.clock import Clock
 from ocpp_server.core.site import Site
+from ocpp_server.delivery.documents import delivery_document
+from ocpp_server.delivery.standing import DeliveryStatus
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.csv_text import RowProblem
 from ocpp_server.storage.documents import alert_documents, encode, stamp
@@ -27,10 +29,12 @@ class ServerStatus:
     users_file: UsersFile
     chargers_file: ChargersFile
     last_publish_error: Callable[[], str]
+    deliveries: Callable[[], Sequence[DeliveryStatus]] = tuple
 
     def status(self) -> bytes:
         """server_status.json. `time` is real time, so that its age tells whether the server runs."""
         site, users = self.site, self.users_file
+        deliveries = self.deliveries()
         connected = [c for c in site.charge_points.values() if c.connected_since is not None]
         document = {
             "version": __version__,
@@ -45,7 +49,8 @@ class ServerStatus:
             "connected_chargers": len(connected),
             "sessions": len(site.open_transactions),
             "set_aside": len(site.open_set_aside),
-            "forwarder": {"enabled": False, "backlog": 0, "last_error": None},
+            "forwarder": _forwarder(deliveries),
+            "destinations": [delivery_document(one) for one in deliveries],
             "users_file": {
                 "users": len(users.table.users),
                 "error": users.last_error,
@@ -87,3 +92,11 @@ def _problems(problems: tuple[RowProblem, ...]) -> list[dict[str, Any]]:
         {"line": problem.line, "column": problem.column, "text": str(problem), "severity": problem.severity}
         for problem in problems
     ]
+
+
+def _forwarder(deliveries: Sequence[DeliveryStatus]) -> dict[str, Any]:
+    """The three words that are promised; the rest is under `destinations`."""
+    for one in deliveries:
+        if one.name == "forwarder":
+            return {"enabled": True, "backlog": one.backlog, "last_error": one.pause or one.last_error or None}
+    return {"enabled": False, "backlog": 0, "last_error": None}

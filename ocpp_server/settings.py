@@ -7,6 +7,7 @@ the start (`SettingsError`); nothing falls back to a default silently.
 import difflib
 import os
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -18,12 +19,27 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ocpp_server.core.site import UnknownChargePoints
+from ocpp_server.web_address import amqp_problem, is_header_value, url_problem
+from ocpp_server.webhook_settings import WebhookSettings, secret_in, webhook_of
+from ocpp_server.webhook_settings import problems_of as webhook_problems_of
 
 PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
 ENV_FILE: Final = PROJECT_FOLDER / ".env"
 PREFIX: Final = "EVQUOTA_"
 NAMES_OF_TOOLS: Final = frozenset({"EVQUOTA_VENV", "EVQUOTA_NO_SKIPS"})
 """Read by `./run` and by the tests, only from the environment; they are no settings of the server."""
+
+WEBHOOK_FIELDS: Final = {
+    number: (f"{webhook}_url", f"{webhook}_secret", f"{webhook}_secret_file", f"{webhook}_events")
+    for number, webhook in enumerate(("webhook", "webhook_2", "webhook_3"), start=1)
+}
+"""The settings of each webhook."""
+
+SECRETS: Final = frozenset(
+    {"forward_url", "forward_api_key", "rabbitmq_url"}
+    | {name for names in WEBHOOK_FIELDS.values() for name in names[:2]}
+)
+"""Fields that hold a secret, or may: an address can have one in its path. Nobody is shown them."""
 
 LOCAL_NETWORKS: Final = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
 
@@ -114,6 +130,7 @@ Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split), AfterValidator(_at_least_one)]
 OptionalNetworks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)]
 PathPrefixes = Annotated[tuple[Annotated[str, AfterValidator(_path_prefix)], ...], NoDecode, BeforeValidator(_split)]
+EventWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 OptionalPath = Annotated[Path | None, AfterValidator(_optional_project_path)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False)]
@@ -279,13 +296,86 @@ class Settings(BaseSettings):
         description="true: the last OCPP messages of each charge point are kept in data/messages, with cards, without "
         "secrets; false: they are not, and what is there is removed at the start.",
     )
+    forward_url: str = Field(
+        default="",
+        description="Address (https) of an API that every reading is posted to; blank: none.",
+        repr=False,
+    )
+    forward_api_key: str = Field(default="", description="Key of that API; blank: it needs none.", repr=False)
+    forward_api_key_file: OptionalPath = Field(
+        default=None, description="File whose first line is this key instead; a new one is taken up after a refusal."
+    )
+    forward_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
+        default="Authorization", description="Header that the key stands in."
+    )
+    forward_scheme: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,32}$")] = Field(
+        default="Bearer", description="Word before the key in that header; blank: the key alone."
+    )
+    forward_batch: Annotated[int, Field(ge=1, le=500)] = Field(
+        default=1, description="Readings in one post at most; 1: each is posted by itself, more: as a JSON array."
+    )
+    forward_lanes: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=8, description="Charge points whose readings are posted at the same time."
+    )
+    forward_allow_http: bool = Field(
+        default=False, description="true: readings and the key may be sent unencrypted, for all to read on the way."
+    )
+    outbox_mb: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=64,
+        description="MiB that readings may take while they wait for other systems; beyond it the oldest are dropped.",
+    )
+    webhook_url: str = Field(
+        default="", description="Address (https) that events are posted to; blank: none.", repr=False
+    )
+    webhook_secret: str = Field(
+        default="",
+        description="Secret that these posts are signed with: whsec_ and 24 to 64 random bytes in base64.",
+        repr=False,
+    )
+    webhook_secret_file: OptionalPath = Field(default=None, description="File that holds this secret instead.")
+    webhook_events: EventWords = Field(
+        default=("*",),
+        description="Events that it gets: names or families such as session.*,quota.*, separated by commas; * is all.",
+    )
+    webhook_2_url: str = Field(default="", description="Address of webhook 2.", repr=False)
+    webhook_2_secret: str = Field(
+        default="",
+        description="Secret of webhook 2.",
+        repr=False,
+    )
+    webhook_2_secret_file: OptionalPath = Field(default=None, description="File that holds the secret of webhook 2.")
+    webhook_2_events: EventWords = Field(
+        default=("*",),
+        description="Events that webhook 2 gets.",
+    )
+    webhook_3_url: str = Field(default="", description="Address of webhook 3.", repr=False)
+    webhook_3_secret: str = Field(
+        default="",
+        description="Secret of webhook 3.",
+        repr=False,
+    )
+    webhook_3_secret_file: OptionalPath = Field(default=None, description="File that holds the secret of webhook 3.")
+    webhook_3_events: EventWords = Field(
+        default=("*",),
+        description="Events that webhook 3 gets.",
+    )
+    rabbitmq_url: str = Field(
+        default="",
+        description="Address of a RabbitMQ that gets all events and readings, such as "
+        "amqps://user:password@example.org/vhost; blank: none.",
+        repr=False,
+    )
+    rabbitmq_url_file: OptionalPath = Field(default=None, description="File that holds this address instead.")
+    rabbitmq_exchange: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,127}$")] = Field(
+        default="evquota", description="Name of the topic exchange there; it is made if it is not there."
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper_case)] = Field(
         default="INFO", description="Least level of a line in the log: DEBUG, INFO, WARNING or ERROR."
     )
 
     @model_validator(mode="after")
     def _tls_is_complete(self) -> Self:
-        problems = "\n".join(_tls_problems(self))
+        problems = "\n".join([*_tls_problems(self), *_destination_problems(self)])
         if problems:
             raise ValueError(problems)
         return self
@@ -294,6 +384,18 @@ class Settings(BaseSettings):
     def has_plain_port(self) -> bool:
         """Whether the port without TLS is open: no more where all must use TLS (OCPP-J §6), but for a proxy's sake."""
         return self.min_security_profile < 2 or bool(self.trusted_proxies)
+
+    def webhooks(self) -> list[WebhookSettings]:
+        """Those that are configured, with their secrets."""
+        return [
+            webhook_of(number, *values)
+            for number, names in WEBHOOK_FIELDS.items()
+            if (values := _webhook_values(self, names))[0]
+        ]
+
+    def rabbitmq_address(self) -> str:
+        """The URL of the RabbitMQ, with its password; blank: there is none."""
+        return secret_in(self.rabbitmq_url, self.rabbitmq_url_file)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -324,6 +426,53 @@ def load_settings(env_file: Path | None) -> Settings:
         return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings hides it from checkers
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(detail, env_file) for detail in error.errors())) from error
+
+
+def _webhook_values(
+    settings: Settings, names: tuple[str, str, str, str]
+) -> tuple[str, str, Path | None, tuple[str, ...]]:
+    url, secret, file, events = (getattr(settings, name) for name in names)
+    return url, secret, file, events
+
+
+def _forward_problems(settings: Settings) -> Iterator[str]:
+    url, key, file = (variable_name(f"forward_{part}") for part in ("url", "api_key", "api_key_file"))
+    problem = ""
+    if settings.forward_url:
+        problem = url_problem(settings.forward_url, is_http_allowed=settings.forward_allow_http)
+    if problem:
+        yield f"{url} {problem}"
+    if settings.forward_api_key and settings.forward_api_key_file is not None:
+        yield f"{key} and {file} are the same thing: set only one of them"
+    if not is_header_value(settings.forward_api_key):
+        yield f"{key} holds signs that no header may have: expected one line of ASCII"
+
+
+def _destination_problems(settings: Settings) -> Iterator[str]:
+    yield from _forward_problems(settings)
+    for names in WEBHOOK_FIELDS.values():
+        url, secret, file, events = (variable_name(name) for name in names)
+        yield from webhook_problems_of((url, secret, file, events), *_webhook_values(settings, names))
+        problem = url_problem(getattr(settings, names[0]), is_http_allowed=False) if getattr(settings, names[0]) else ""
+        if problem:
+            yield f"{url} {problem}"
+    yield from _rabbitmq_problems(settings)
+
+
+def _rabbitmq_problems(settings: Settings) -> Iterator[str]:
+    name = variable_name("rabbitmq_url" if settings.rabbitmq_url_file is None else "rabbitmq_url_file")
+    try:
+        url = settings.rabbitmq_address()
+    except ValueError as error:
+        yield f"{name} {error}"
+        return
+    if settings.rabbitmq_url_file is not None and not url:
+        yield f"{name}: the file is empty"
+    problem = amqp_problem(url) if url else ""
+    if problem:
+        yield f"{name} {problem}"
+    if url and find_spec("aio_pika") is None:
+        yield f"{name} needs a package more: .venv/bin/python -m pip install -r requirements-rabbitmq.txt"
 
 
 def _tls_problems(settings: Settings) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ocpp_server.central_system import CentralSystem
 from ocpp_server.clock import Clock
-from ocpp_server.core.commands import LookForAlerts, TableState
+from ocpp_server.core.commands import DeliveryState, LookForAlerts, TableState
 from ocpp_server.storage.chargers_file import ChargersFile
 from ocpp_server.storage.users_file import UsersFile
 
@@ -24,7 +24,7 @@ _DISAGREEMENT = timedelta(minutes=2)
 
 
 class Watchman:
-    """One loop. `tables` tells what is wrong with users1.csv and chargers.csv now."""
+    """One loop. `tables` tells what is wrong with users1.csv and chargers.csv now, `deliveries` of other systems."""
 
     def __init__(
         self,
@@ -34,12 +34,14 @@ class Watchman:
         tables: Callable[[], tuple[TableState, ...]],
         *,
         is_pinging: bool = True,
+        deliveries: Callable[[], tuple[DeliveryState, ...]] = tuple,
     ) -> None:
         self._central = central
         self._data_dir = data_dir
         self._clock = clock
         self._tables = tables
         self._is_pinging = is_pinging
+        self._deliveries = deliveries
         self._changed = central.subscribe()
         self._listening_since = self._looked_at = clock.now()
         self._looked_at_s = clock.monotonic()
@@ -58,7 +60,8 @@ class Watchman:
         free, size = await asyncio.to_thread(_disk, self._data_dir)
         now = self._clock.now()
         self._mind_the_clock(now)
-        command = LookForAlerts(now, self._listening_since, free, size, self._tables(), is_pinging=self._is_pinging)
+        tables, deliveries = self._tables(), self._deliveries()
+        command = LookForAlerts(now, self._listening_since, free, size, tables, deliveries, is_pinging=self._is_pinging)
         await self._central.handle(command)
 
     def _mind_the_clock(self, now: datetime) -> None:

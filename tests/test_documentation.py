@@ -21,6 +21,7 @@ from ocpp_server.core.meter import MeterValue, SampledValue
 from ocpp_server.core.period import Month
 from ocpp_server.core.site import Policy, Site, apply
 from ocpp_server.core.users import Account, ChargerRow, IdTag, User, UserTable
+from ocpp_server.delivery.standing import Standing
 from ocpp_server.server_status import ServerStatus
 from ocpp_server.settings import PROJECT_FOLDER, Settings, variable_name
 from ocpp_server.storage import chargers_csv, documents, users_csv
@@ -111,6 +112,7 @@ def rendered(site: Site) -> dict[str, Any]:
         users_file=users_file,
         chargers_file=ChargersFile(site.chargers, _never),
         last_publish_error=lambda: "",
+        deliveries=lambda: [Standing().status("forwarder", "readings", "ok", "", 0, is_stuck=False)],
     )
     contents = {
         "energy_usage.json": documents.energy_usage(site, MONTH),

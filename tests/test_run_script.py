@@ -20,7 +20,15 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 PROJECT = Path(__file__).resolve().parent.parent
-COPIED = ("run", "supervisord.conf", "requirements.txt", "requirements-dev.txt", ".env.example", "users1.example.csv")
+COPIED = (
+    "run",
+    "supervisord.conf",
+    "requirements.txt",
+    "requirements-rabbitmq.txt",
+    "requirements-dev.txt",
+    ".env.example",
+    "users1.example.csv",
+)
 TOOLS = ("sh", "dirname", "cat", "cksum", "rm", "ls", "id", "mkdir", "chmod", "cp", "wc", "tail", "sleep", "touch")
 LIMIT_S = 20
 
@@ -224,6 +232,25 @@ def test_prove_gets_what_has_no_wheel_for_every_python(site: Path, machine: Fake
     assert machine.calls()[-1] == "-m pytest -m prove -k kill"
 
 
+@pytest.mark.parametrize("place", ["environment", "file"])
+@pytest.mark.parametrize("name", ["EVQUOTA_RABBITMQ_URL", "EVQUOTA_RABBITMQ_URL_FILE"])
+def test_what_rabbitmq_needs_is_installed_where_it_is_wanted(
+    name: str, place: str, site: Path, machine: FakeMachine
+) -> None:
+    """Only there, whether it is set in the environment or in .env; a line that is commented out sets nothing."""
+    extra = "-m pip install --quiet --disable-pip-version-check -r requirements-rabbitmq.txt"
+    (site / ".env").write_text(f"#{name}=amqp://localhost\n{name}=\n")
+    machine.run(site, "check")
+    assert extra not in machine.calls()
+
+    if place == "file":
+        (site / ".env").write_text(f"EVQUOTA_API_PORT=9001\n{name}=amqp://localhost")
+    else:
+        machine.environment[name] = "amqp://localhost"
+    machine.run(site, "check")
+    assert machine.calls()[-2:] == [extra, "-m ocpp_server check"]
+
+
 def test_another_environment_can_be_named(site: Path, machine: FakeMachine, tmp_path: Path) -> None:
     """EVQUOTA_VENV, as CI does."""
     machine.environment["EVQUOTA_VENV"] = str(tmp_path / "my venv")
@@ -415,7 +442,7 @@ def requirements(name: str) -> list[tuple[Requirement, str]]:
     return [(Requirement(text), comment) for text, _, comment in lines if text.strip() and not text.startswith("-r")]
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-rabbitmq.txt", "requirements-dev.txt"])
 def test_every_requirement_is_pinned_and_says_why_it_is_there(name: str) -> None:
     """A dependency must save more than it costs."""
     for requirement, comment in requirements(name):

@@ -76,6 +76,7 @@ def test_a_server_that_has_just_started_says_so(server: Fixture) -> None:
         "sessions": 0,
         "set_aside": 0,
         "forwarder": {"enabled": False, "backlog": 0, "last_error": None},
+        "destinations": [],
         "users_file": {"users": 0, "error": None, "notice": None, "problems": []},
         "chargers_file": {"error": None, "problems": []},
         "last_publish_error": None,

@@ -3,7 +3,6 @@
 import asyncio
 import heapq
 import itertools
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from ocpp_server.clock import Clock
@@ -51,9 +50,7 @@ class TurnedClock(Clock):
         finally:
             for wait in waits:
                 wait.cancel()
-            for wait in waits:
-                with suppress(asyncio.CancelledError):
-                    await wait
+            await asyncio.wait(waits)  # not each by itself: then our own end would be taken for theirs
         return event.is_set()
 
     async def asleep(self) -> None:

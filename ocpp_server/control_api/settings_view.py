@@ -1,4 +1,4 @@
-"""`GET /api/v1/settings`: what the server runs with. Values of secrets are not shown; there is none today."""
+"""`GET /api/v1/settings`: what the server runs with. Of secrets only whether they are set is shown."""
 
 import re
 from typing import Final
@@ -7,11 +7,12 @@ import msgspec
 from pydantic.fields import FieldInfo
 
 from ocpp_server.control_api.routing import Answer, Request, Route
-from ocpp_server.settings import Settings, variable_name
+from ocpp_server.settings import SECRETS, Settings, variable_name
+from ocpp_server.web_address import place_of
 
 MASK: Final = "***"
-_SECRET: Final = re.compile(r"password|passphrase|token|secret", re.IGNORECASE)
-"""In the name of a setting. A path of a key is none: it tells where a secret lies, not what it is."""
+_SECRET: Final = re.compile(r"(password|passphrase|token|secret)(?!.*_file$)", re.IGNORECASE)
+"""In the name of a setting that nobody put among the secrets. A path is none: it tells where a secret lies."""
 
 
 class SettingDocument(msgspec.Struct, kw_only=True):
@@ -61,14 +62,20 @@ class SettingsView:
 def setting_document(name: str, value: object, field: FieldInfo) -> SettingDocument:
     """One setting; the value of a secret is masked."""
     default = field.get_default(call_default_factory=True)
-    is_masked = _SECRET.search(name) is not None and value not in (None, "")
+    is_secret = name in SECRETS or _SECRET.search(name) is not None
     return SettingDocument(
         name=variable_name(name),
-        value=MASK if is_masked else _text(value),
+        value=_masked(name, str(value)) if is_secret and value else _text(value),
         default=_text(default),
         is_default=value == default,
         description=field.description or "",
     )
+
+
+def _masked(name: str, value: str) -> str:
+    """Of an address, where it leads; the rest of it may be a secret."""
+    place = place_of(value) if name.endswith("_url") else ""
+    return f"{place}/{MASK}" if place else MASK
 
 
 def _text(value: object) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from ocpp_server.core import changes as ch
 from ocpp_server.core import commands as cmd
 from ocpp_server.core.admission import admission_of
+from ocpp_server.core.delivery_alerts import OF_DELIVERIES, delivery_alerts
 from ocpp_server.core.draft import Decision, Draft
 from ocpp_server.core.energy import Wh
 from ocpp_server.core.frozen import replace
@@ -43,7 +44,7 @@ _REJECTED: Final = "file rejected"
 _BAD_ROWS: Final = "file has bad rows"
 _TABLES: Final = {"users1.csv": "users", "chargers.csv": "chargers"}
 _OF_TABLES: Final = tuple(f"{what} {trouble}" for what in _TABLES.values() for trouble in (_REJECTED, _BAD_ROWS))
-_LOOKED_FOR: Final = frozenset({SILENT, FAULTED, OVER_QUOTA, LEAK, DISK, *_OF_TABLES})
+_LOOKED_FOR: Final = frozenset({SILENT, FAULTED, OVER_QUOTA, LEAK, DISK, *_OF_TABLES, *OF_DELIVERIES})
 """Kinds that are over as soon as a look does not find them."""
 
 _SEVERITIES: Final = {
@@ -155,6 +156,7 @@ def _due(site: Site, command: cmd.LookForAlerts) -> Iterator[Alert]:
     yield from _disk(site, command)
     for table in command.tables:
         yield from _table(table, command)
+    yield from delivery_alerts(site.alerts, command)
 
 
 def _silent(site: Site, known: ChargePoint, command: cmd.LookForAlerts) -> Iterator[Alert]:

@@ -383,6 +383,21 @@ class TableState:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """How another system gets what it is to be given."""
+
+    name: str
+    is_stuck: bool | None = False
+    """Something waits for too long; None: not known yet, so soon after the start."""
+    pause: str = ""
+    """Why nothing is sent until a person looked; blank: it is not paused."""
+    set_aside: int = 0
+    """Entries that it refused."""
+    lost_at: datetime | None = None
+    """When something was last dropped before it had it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LookForAlerts:
     """Look which alerts are due and which are over."""
 
@@ -394,6 +409,7 @@ class LookForAlerts:
     disk_size: int = 0
     """Bytes."""
     tables: tuple[TableState, ...] = ()
+    deliveries: tuple[DeliveryState, ...] = ()
     is_pinging: bool = True
     """Connections are pinged, where chargers.csv does not forbid it: a dead one is found within a minute."""
 

@@ -14,6 +14,7 @@ from ocpp_server import __version__
 from ocpp_server.clock import Clock
 from ocpp_server.core.commands import TableState
 from ocpp_server.core.site import Site
+from ocpp_server.monitoring.delivery_metrics import Delivery, delivery_families
 from ocpp_server.monitoring.health import free_bytes
 from ocpp_server.monitoring.metrics import Metrics
 from ocpp_server.monitoring.series import PREFIX
@@ -56,6 +57,7 @@ class MetricsReport:
         *,
         connections: Callable[[], int],
         tables: Callable[[], Sequence[TableState]],
+        deliveries: Callable[[], Sequence[Delivery]] = tuple,
     ) -> None:
         self._metrics = metrics
         self._central = central
@@ -64,6 +66,7 @@ class MetricsReport:
         self._publisher = publisher
         self._connections = connections
         self._tables = tables
+        self._deliveries = deliveries
         self._energy_told: dict[str, int] = {}
         self._process = ProcessCollector(namespace=_NAMESPACE, registry=None)
 
@@ -81,6 +84,7 @@ class MetricsReport:
         yield from self._metrics.families()
         yield from self._files(free)
         yield GaugeMetricFamily(f"{PREFIX}connections", "Connected charge points", value=self._connections())
+        yield from delivery_families(self._deliveries())
         yield from self._process.collect()
 
     def _files(self, free: int | None) -> Iterator[Metric]:

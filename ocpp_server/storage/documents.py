@@ -56,11 +56,15 @@ def stamp(when: datetime) -> str:
 
 def encode(document: Any) -> bytes:
     """JSON for people as well: indented, with a final line feed. A lone surrogate from outside becomes its escape."""
+    return msgspec.json.format(packed(document), indent=2) + b"\n"
+
+
+def packed(document: Any) -> bytes:
+    """The same in one line, for programs."""
     try:
-        packed = msgspec.json.encode(document)
+        return msgspec.json.encode(document)
     except UnicodeEncodeError:
-        packed = msgspec.json.encode(_cleaned(document))
-    return msgspec.json.format(packed, indent=2) + b"\n"
+        return msgspec.json.encode(_cleaned(document))
 
 
 def energy_usage(site: Site, month: Month | None) -> bytes:

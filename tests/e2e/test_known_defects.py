@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from raw_charge_point import RawChargePoint
 from running_site import RunningSite, SiteFactory, people
+from turned_clock import LIMIT_S
 
 from ocpp_server.publisher import Publisher
 from simulator import EVLINK, GENERIC, Behaviour
@@ -262,8 +264,8 @@ async def test_b13_the_late_end_of_an_old_socket_touches_nothing(site: SiteFacto
 
 
 async def test_b14_no_answer_waits_for_a_system_outside(site: SiteFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A charge point waits for the ledger alone. There is no forwarder yet; the one that publishes readings now hangs
-    here for the whole session, as a slow receiver would, and every message is answered and booked all the same.
+    """A charge point waits for the ledger alone. Here the one that publishes files hangs for the whole session, and
+    every message is answered and booked all the same. A receiver of readings that hangs: see the next test.
     """
     here = await site()
     raw = await here.connect()
@@ -287,6 +289,40 @@ async def test_b14_no_answer_waits_for_a_system_outside(site: SiteFactory, monke
     assert unpublished == (True, {})
     assert here.usage() == {"RFID001": 0.5}
     assert here.status()["forwarder"] == {"enabled": False, "backlog": 0, "last_error": None}
+
+
+async def test_b14_a_receiver_that_hangs_holds_up_no_answer(site: SiteFactory) -> None:
+    """It takes the reading of this session, says nothing, and gets the rest when it answers again."""
+    asked, go_on, bodies = asyncio.Event(), asyncio.Event(), list[Any]()
+
+    async def hang(request: web.Request) -> web.Response:
+        bodies.append(await request.json())
+        asked.set()
+        await go_on.wait()
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_post("/readings", hang)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        here = await site(forward_url=f"http://127.0.0.1:{runner.addresses[0][1]}/readings")
+        raw = await here.connect()
+        transaction, status = await raw.start("RFID001", 1000)
+        first = await raw.meter(transaction, 1100)
+        await here.advance(2)
+        async with asyncio.timeout(LIMIT_S):
+            await asked.wait()
+        answers = [first, await raw.meter(transaction, 1300), await raw.stop(transaction, 1500)]
+        await here.advance(2)
+        booked = here.usage()
+    finally:
+        go_on.set()
+        await runner.cleanup()
+
+    assert (status, answers, booked) == ("Accepted", [{}, {}, {}], {"RFID001": 0.5})
+    assert bodies[0]["userName"]
 
 
 async def test_b15_a_refusal_says_why_and_offline_energy_is_booked(site: SiteFactory) -> None:
