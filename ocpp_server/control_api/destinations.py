@@ -101,7 +101,7 @@ class DestinationRoutes:
         return [
             Route("GET", PATH, self.list_destinations, _TAG, "How other systems get readings and events",
                 gives=DestinationList),
-            Route("GET", aside, self.list_set_aside, _TAG, "What a destination refused",
+            Route("GET", aside, self.list_set_aside, _TAG, "What a destination refused", role="administrator",
                 query=SetAsideQuery, gives=SetAsideList),
             Route("POST", f"{aside}/resend", self.resend_set_aside, _TAG, "Send again what was refused",
                 takes=Resend, is_body_optional=True, gives=Resent),
