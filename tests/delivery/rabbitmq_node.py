@@ -21,7 +21,6 @@ class RabbitNode:
     """One node. What is durable in it stays over `kill` and `start`."""
 
     def __init__(self, folder: Path) -> None:
-        assert SERVER.exists(), "these tests need RabbitMQ: sudo apt install --no-install-recommends rabbitmq-server"
         self._folder = folder
         self.port, self._distribution_port, self._epmd_port = _free_ports(3)
         (folder / "plugins").write_text("[].")

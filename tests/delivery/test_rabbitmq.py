@@ -13,7 +13,7 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractQueue
 from canaries import CANARY_SECRET, trace_in
-from rabbitmq_node import RabbitNode
+from rabbitmq_node import SERVER, RabbitNode
 from told_events import ledger_with, mixed, quota, session, status
 
 from ocpp_server.clock import Clock
@@ -26,7 +26,10 @@ from ocpp_server.storage.deliveries import Deliveries
 from ocpp_server.storage.event_documents import event_document
 from ocpp_server.storage.ledger import Ledger
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not SERVER.exists(), reason=f"needs RabbitMQ: {SERVER} is not there"),
+]
 LIMIT_S = 120
 
 
