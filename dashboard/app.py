@@ -28,6 +28,10 @@ ICONS = {
 # The pages of administrators. The navigation hides them; that nobody else does what they do is the API's care.
 MANAGE = {
     "manage_users": ":material/manage_accounts:",
+    "manage_chargers": ":material/electrical_services:",
+    "manage_set_aside": ":material/help_center:",
+    "manage_alerts": ":material/notifications:",
+    "manage_system": ":material/settings:",
 }
 
 words = shell.words()

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from dashboard.login.visitor import Role, Visitor
 
@@ -17,10 +18,16 @@ TOKEN_FILES: Final = {Role.VIEWER: "api_viewer_token", Role.ADMIN: "api_token"}
 CONNECT_TIMEOUT_S: Final = 3
 ANSWER_TIMEOUT_S: Final = 45
 """A charge point may take 30 s to answer a command."""
+NO_ANSWER: Final = 504
+"""The status of what was sent and not answered, by the server or, as the server says, by a charge point."""
+IO_ERRORS: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 class ApiProblem(Exception):  # noqa: N818 - the word of RFC 9457
-    """The API did not do it. `status` is its HTTP status, 0 if it could not be reached; `detail` is for a person."""
+    """The API did not do it, or nobody knows (NO_ANSWER). `detail` is for a person.
+
+    `status` is its HTTP status, 0 if it could not be reached.
+    """
 
     def __init__(self, status: int, detail: str, members: Mapping[str, Any]) -> None:
         super().__init__(detail)
@@ -74,12 +81,14 @@ class ControlApi:
             headers["If-Match"] = etag
         asked = {key: str(value) for key, value in (query or {}).items() if value is not None}
         try:
-            answer = requests.request(
-                method, f"{self.url}{root}{path}", json=body, params=asked, headers=headers,
-                timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S), allow_redirects=False,
-            )  # fmt: skip
+            with requests.Session() as session:
+                session.trust_env = False  # no proxy of the environment is to see the token
+                answer = session.request(
+                    method, f"{self.url}{root}{path}", json=body, params=asked, headers=headers,
+                    timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S), allow_redirects=False,
+                )  # fmt: skip
         except requests.RequestException as error:
-            raise ApiProblem(0, "", {}) from error
+            raise ApiProblem(0 if _was_never_sent(error) else NO_ANSWER, "", {}) from error
         content = _json(answer)
         if answer.ok:
             return Answered(content, answer.headers.get("ETag", ""))
@@ -102,6 +111,14 @@ def connect(visitor: Visitor, folder: Path) -> ControlApi:
 def part(text: str) -> str:
     """Give a part of a path with everything encoded, a slash too: ids of charge points may have one."""
     return quote(text, safe="", errors="replace")
+
+
+def _was_never_sent(error: requests.RequestException) -> bool:
+    """Nothing was done for sure; else the server may have done it, and its answer never came."""
+    if isinstance(error, requests.ConnectTimeout) or not isinstance(error, IO_ERRORS):
+        return True
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(cause, NewConnectionError)
 
 
 def _json(answer: requests.Response) -> Any:

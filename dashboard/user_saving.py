@@ -4,10 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.control_api import ApiProblem, ControlApi
+from dashboard.asking import problem_words
+from dashboard.control_api import NO_ANSWER, ApiProblem, ControlApi
+from dashboard.texts import Words
 from dashboard.user_edits import Row, Step, row_of
+from dashboard.wording import escaped
 
 PAGE = 500
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +61,15 @@ def carry_out(api: ControlApi, steps: Sequence[Step], etag: str, tell: Callable[
         etag = answered.etag
         tell(done + 1)
     return Outcome(len(steps), tuple(remarks))
+
+
+def stopped_words(problem: ApiProblem, left: Sequence[Step], words: Words) -> str:
+    """Say where a save stopped, and what was not done: of a step without an answer nobody knows."""
+    stopped = words("manage_users.stopped", who=escaped(left[0].id_tag), problem=problem_words(problem, words))
+    undone = [escaped(step.id_tag) for step in (left[1:] if problem.status == NO_ANSWER else left)]
+    if not undone:
+        return stopped
+    named = ", ".join(undone[:MOST_NAMED])
+    if len(undone) > MOST_NAMED:
+        named += f", {words('manage_users.more', number=len(undone) - MOST_NAMED)}"
+    return f"{stopped} {words('manage_users.not_done', who=named)}"

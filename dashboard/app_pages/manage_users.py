@@ -13,7 +13,7 @@ from dashboard.latest_files import UnreadableContentError
 from dashboard.texts import Words
 from dashboard.user_edits import COLUMNS, Kind, Row, Step, problem_line, problems_of, step_line, steps_between
 from dashboard.user_forms import make_user, top_up
-from dashboard.user_saving import Outcome, Users, carry_out, load_users
+from dashboard.user_saving import Outcome, Users, carry_out, load_users, stopped_words
 from dashboard.users_csv import read_lines, read_row
 from dashboard.wording import LONGEST_SENTENCE, escaped, plain
 
@@ -138,18 +138,7 @@ def tell_outcome(words: Words) -> None:
     if outcome.done:
         st.success(words.counted("manage_users.done", outcome.done))
     if outcome.problem is not None:
-        left = [escaped(step.id_tag) for step in steps[outcome.done :]]
-        named = ", ".join(left[:MOST_LINES])
-        if len(left) > MOST_LINES:
-            named += f", {words('manage_users.more', number=len(left) - MOST_LINES)}"
-        st.error(
-            words(
-                "manage_users.stopped",
-                who=left[0],
-                problem=problem_words(outcome.problem, words),
-                left=named,
-            )
-        )
+        st.error(stopped_words(outcome.problem, steps[outcome.done :], words))
     if outcome.remarks:
         lines = [
             words("manage_users.remark", who=escaped(tag), text=escaped(text, LONGEST_SENTENCE))

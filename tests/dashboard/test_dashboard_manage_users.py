@@ -13,6 +13,7 @@ from site_folder import SiteFolder, stamp
 from streamlit.testing.v1 import AppTest
 from users_api import UsersApi, serving
 
+from dashboard.control_api import NO_ANSWER, ApiProblem
 from dashboard.records import UserRow, Wh
 from dashboard.texts import words_of
 from dashboard.user_edits import (
@@ -27,6 +28,7 @@ from dashboard.user_edits import (
     step_line,
     steps_between,
 )
+from dashboard.user_saving import stopped_words
 
 ENGLISH = words_of("en")
 
@@ -186,6 +188,18 @@ def test_what_somebody_else_saved_meanwhile_is_not_overwritten(api: UsersApi, ru
 
     assert "Stopped at RFID001: Somebody else changed it meanwhile" in app.error[0].value
     assert api.users["RFID001"]["quota_kwh"] == 150.0
+
+
+def test_of_a_step_without_an_answer_nobody_knows() -> None:
+    """It is not told as not done; what came after it was not."""
+    steps = steps_between([], [row("A"), row("B")])
+
+    silent = stopped_words(ApiProblem(NO_ANSWER, "", {}), steps, ENGLISH)
+    refused = stopped_words(ApiProblem(412, "", {}), steps, ENGLISH)
+
+    assert silent.endswith("Not done: B.")
+    assert refused.endswith("Not done: A, B.")
+    assert "Not done" not in stopped_words(ApiProblem(NO_ANSWER, "", {}), steps[1:], ENGLISH)
 
 
 def test_a_mistake_cannot_be_saved(api: UsersApi, run_app: Callable[..., AppTest]) -> None:
