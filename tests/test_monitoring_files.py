@@ -60,7 +60,13 @@ def _families() -> list[Any]:
         SimpleNamespace(failures=0, lag_s=lambda: 0.0),
         connections=lambda: 1,
         tables=lambda: (cmd.TableState("users1.csv"), cmd.TableState("chargers.csv")),
-    )
+        deliveries=lambda: (
+            SimpleNamespace(
+                name="forwarder", state="ok", backlog=1, delivered=2, failures=3, set_aside=4,
+                loss=SimpleNamespace(lost=5),
+            ),
+        ),
+    )  # fmt: skip
     body, _ = asyncio.run(report.text(""))
     return list(text_string_to_metric_families(body.decode()))
 
@@ -173,8 +179,8 @@ def test_the_page_names_every_metric_and_no_other(told: dict[str, set[str]]) -> 
 def test_no_metric_tells_of_a_person(told: dict[str, set[str]]) -> None:
     """Neither tag nor name nor account: what is scraped is kept elsewhere, and for long."""
     assert set().union(*told.values()) == {
-        *("action", "admission", "charger", "connector", "direction", "file", "kind", "le", "method", "reason"),
-        *("result", "route", "severity", "status", "version"),
+        *("action", "admission", "charger", "connector", "destination", "direction", "file", "kind", "le", "method"),
+        *("reason", "result", "route", "severity", "status", "version"),
     }
 
 

@@ -53,6 +53,10 @@ class TurnedClock(Clock):
             await asyncio.wait(waits)  # not each by itself: then our own end would be taken for theirs
         return event.is_set()
 
+    def sleepers(self) -> int:
+        """How many sleep here now; who waits for a thread or a socket does not."""
+        return sum(not woken.done() for _, _, woken in self._sleepers)
+
     async def asleep(self) -> None:
         """Wait (really) until somebody sleeps here, for example when a thread has ended its work."""
         async with asyncio.timeout(LIMIT_S):

@@ -48,7 +48,7 @@ class DestinationList(msgspec.Struct, kw_only=True):
     destinations: list[DestinationDocument]
 
 
-class SetAsideDocument(msgspec.Struct, kw_only=True):
+class RefusedDocument(msgspec.Struct, kw_only=True):
     """An entry that was refused three times. `is_due`: it is to be sent again."""
 
     number: int
@@ -61,14 +61,14 @@ class SetAsideDocument(msgspec.Struct, kw_only=True):
     body: Any
 
 
-class SetAsideList(msgspec.Struct, kw_only=True):
+class RefusedList(msgspec.Struct, kw_only=True):
     """Newest first. `next`: `before` of the next page; null: this is the last one."""
 
-    entries: list[SetAsideDocument]
+    entries: list[RefusedDocument]
     next: int | None
 
 
-class SetAsideQuery(Page, kw_only=True):
+class RefusedQuery(Page, kw_only=True):
     """A page."""
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
@@ -101,9 +101,9 @@ class DestinationRoutes:
         return [
             Route("GET", PATH, self.list_destinations, _TAG, "How other systems get readings and events",
                 gives=DestinationList),
-            Route("GET", aside, self.list_set_aside, _TAG, "What a destination refused", role="administrator",
-                query=SetAsideQuery, gives=SetAsideList),
-            Route("POST", f"{aside}/resend", self.resend_set_aside, _TAG, "Send again what was refused",
+            Route("GET", aside, self.list_refused, _TAG, "What a destination refused", role="administrator",
+                query=RefusedQuery, gives=RefusedList),
+            Route("POST", f"{aside}/resend", self.resend_refused, _TAG, "Send again what was refused",
                 takes=Resend, is_body_optional=True, gives=Resent),
             Route("POST", f"{PATH}/{{name}}/resume", self.resume_destination, _TAG, "Go on after a pause",
                 gives=DestinationDocument),
@@ -113,15 +113,15 @@ class DestinationRoutes:
         """Never an address or a key: see the settings."""
         return Answer({"destinations": [delivery_document(one) for one in self._statuses()]})
 
-    async def list_set_aside(self, request: Request) -> Answer:
+    async def list_refused(self, request: Request) -> Answer:
         """With what was sent, newest first."""
         engine = self._of(request)
-        page: SetAsideQuery = request.query
+        page: RefusedQuery = request.query
         entries = await _from_ledger(engine.aside.page(page.before, page.limit))
         last = entries[-1].number if len(entries) == page.limit else None
         return Answer({"entries": [_entry(one) for one in entries], "next": last})
 
-    async def resend_set_aside(self, request: Request) -> Answer:
+    async def resend_refused(self, request: Request) -> Answer:
         """They are sent soon, outside the order of their charge point; what is refused again is set aside again."""
         return Answer({"due": await _from_ledger(self._of(request).resend(request.body.numbers))})
 

@@ -3,15 +3,15 @@
 from typing import Final
 
 DELIVERY_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS deliveries (
+CREATE TABLE deliveries (
     destination TEXT NOT NULL, outbox TEXT NOT NULL, lane TEXT NOT NULL, number INTEGER NOT NULL,
     PRIMARY KEY (destination, outbox, lane)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS delivery_gaps (
+CREATE TABLE delivery_gaps (
     destination TEXT NOT NULL, outbox TEXT NOT NULL, lost INTEGER NOT NULL, since TEXT NOT NULL, at TEXT NOT NULL,
     PRIMARY KEY (destination, outbox)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS undeliverable (
+CREATE TABLE undeliverable (
     destination TEXT NOT NULL, outbox TEXT NOT NULL, number INTEGER NOT NULL, lane TEXT NOT NULL, key TEXT NOT NULL,
     at TEXT NOT NULL, reason TEXT NOT NULL, is_due INTEGER NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (destination, outbox, number)

@@ -7,10 +7,10 @@ from ocpp_server.core.events import Event
 from ocpp_server.storage.ledger_codec import Row, Value, encode, time_text
 
 EVENT_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
     number INTEGER PRIMARY KEY, at TEXT NOT NULL, type TEXT NOT NULL, lane TEXT NOT NULL, document TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS quota_told (account TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE quota_told (account TEXT PRIMARY KEY, document TEXT NOT NULL);
 """
 """`lane`: the charge point, or `SITE`. `quota_told`: the last threshold that was told of each account."""
 SITE: Final = "*"

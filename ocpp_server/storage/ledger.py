@@ -23,9 +23,7 @@ from ocpp_server.core.changes import Change
 from ocpp_server.core.site import Policy, Site
 from ocpp_server.storage import ledger_file, restore_journal
 from ocpp_server.storage import ledger_schema as sql
-from ocpp_server.storage.delivery_tables import DELIVERY_TABLES
 from ocpp_server.storage.errors import LedgerError, LedgerVersionError, LedgerWriteError
-from ocpp_server.storage.event_tables import EVENT_TABLES
 from ocpp_server.storage.ledger_codec import Row, decode, encode, with_surrogates_as_bytes
 from ocpp_server.storage.ledger_load import first_transaction_id, load_site
 from ocpp_server.storage.ledger_rows import rows_of
@@ -145,8 +143,6 @@ class Ledger:
             )
         if version == 0:
             self._create(connection)
-        connection.executescript(EVENT_TABLES)
-        connection.executescript(DELIVERY_TABLES)
         meta = dict(connection.execute("SELECT key, value FROM meta"))
         self.is_new, self.was_clean = "new" in meta, "clean" in meta
         self._has_marker = self.is_new or self.was_clean

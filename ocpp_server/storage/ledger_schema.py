@@ -5,7 +5,10 @@ nothing. `ON CONFLICT … DO NOTHING` rather than `OR IGNORE`: the latter would 
 and reach into the triggers.
 """
 
-SCHEMA_VERSION = 2
+from ocpp_server.storage.delivery_tables import DELIVERY_TABLES
+from ocpp_server.storage.event_tables import EVENT_TABLES
+
+SCHEMA_VERSION = 3
 
 _SET_ASIDE = """
 CREATE TABLE set_aside (
@@ -14,7 +17,7 @@ CREATE TABLE set_aside (
 CREATE INDEX set_aside_by_state ON set_aside (state, number);
 """
 
-UPGRADES = {1: f"BEGIN;{_SET_ASIDE}"}
+UPGRADES = {1: f"BEGIN;{_SET_ASIDE}", 2: f"BEGIN;{EVENT_TABLES}{DELIVERY_TABLES}"}
 """What makes a ledger of this schema one of the next; each begins a transaction that whoever runs it ends."""
 
 _TABLES = """
@@ -63,7 +66,7 @@ CREATE TABLE refused_tags (number INTEGER PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE in_force (name TEXT PRIMARY KEY, document TEXT NOT NULL);
 """
-SCHEMA = _TABLES + _SET_ASIDE
+SCHEMA = _TABLES + _SET_ASIDE + EVENT_TABLES + DELIVERY_TABLES
 """Begins a transaction that whoever runs it ends. Times are `ledger_codec.time_text`, documents JSON.
 `in_force` holds one document each: users, chargers, open_month. Of `meta` see `ledger`.
 """

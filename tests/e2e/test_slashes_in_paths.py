@@ -20,8 +20,9 @@ BODIES: dict[str, Any] = {
     "unlock_connector": {"connector_id": 1},
 }
 """By `operationId`; the others need none."""
-ELSEWHERE = {"action", "alert_id"}
-"""Texts in a path that are no such id; alerts are acknowledged by theirs in test_reading_resources.py."""
+ELSEWHERE = {"action", "alert_id", "name"}
+"""Texts in a path that are no such id; alerts are acknowledged by theirs in test_reading_resources.py, destinations
+have names that settings give them."""
 
 Operation = tuple[str, str, str]
 

@@ -152,7 +152,7 @@ def test_a_newer_schema_is_refused(open_ledger: Open, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(LedgerVersionError, match=r"newer version of evquota .schema 99, this one knows 2"):
+    with pytest.raises(LedgerVersionError, match=r"newer version of evquota .schema 99, this one knows 3"):
         open_ledger()
 
 
