@@ -13,6 +13,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 if str(PROJECT) not in sys.path:
     sys.path.insert(0, str(PROJECT))
 
+from dashboard import report_charts, site_tables  # noqa: F401  pandas, Arrow and Altair now, not with the first viewer
 from dashboard.login.gate import Gate
 from dashboard.login.options import folder_of_site, idle_logout_s, site_name
 from dashboard.login.routes import Login

@@ -27,7 +27,7 @@ def show_bars(site: Site, state: ServerState, now: datetime, zone: tzinfo, words
         st.error(words("bars.cannot_write", reason=reason), icon=":material/save:")
     show_alerts(view.open_alerts(site.server, state), now, zone, words)
     show_users_file_problems(view.users_file_problems(site), words)
-    broken = [f"{note.name} {escaped(note.text)}" for note in site.notes if note.is_broken]
+    broken = [view.broken_line(note, now, zone, words) for note in site.notes if note.is_broken]
     if broken:
         st.warning(bulleted(words("bars.broken_files"), broken, words), icon=":material/broken_image:")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
-from dashboard.records import Site, UserRow, Wh
+from dashboard.records import Site, UserRow, UserTable, Wh
 from dashboard.wording import fold
 
 NEAR_PERCENT = 80
@@ -58,8 +58,13 @@ class UserLine:
 
 def user_lines(site: Site, today: date) -> list[UserLine]:
     """Give one line per card: rows that share an account share its quota (the smallest) and its usage."""
-    rows = _one_row_per_card(site.users.rows if site.users else ())
-    used_by_card, unlisted = _matched(site.usage or {}, rows)
+    return lines_of(site.users, site.usage, today)
+
+
+def lines_of(users: UserTable | None, usage: Mapping[str, Wh] | None, today: date) -> list[UserLine]:
+    """Give the same from the two files that they are made of."""
+    rows = _one_row_per_card(users.rows if users else ())
+    used_by_card, unlisted = _matched(usage or {}, rows)
     accounts: dict[str, list[UserRow]] = {}
     for row in rows.values():
         accounts.setdefault(row.account, []).append(row)

@@ -123,6 +123,8 @@ class ServerStatus:
     """The server's sign of life, written every 10 s."""
 
     time: datetime | None = None
+    site_time: datetime | None = None
+    """The site's own clock at that moment; it differs from `time` in a demo."""
     version: str = ""
     site_name: str = ""
     timezone: str = ""
@@ -138,11 +140,15 @@ class ServerStatus:
 
 @dataclass(frozen=True, slots=True)
 class FileNote:
-    """Why a file's part of the page is missing or old. `is_broken`: it is there and cannot be read."""
+    """Why a file's part of the page is missing or old.
+
+    `is_broken`: it is there and cannot be read, or it was there; `kept`: when the version was written that is shown.
+    """
 
     name: str
     text: str
     is_broken: bool
+    kept: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

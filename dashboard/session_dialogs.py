@@ -37,7 +37,7 @@ def _stop(session: Session) -> None:
         return
     st.caption(words("sessions.stop_cable"))
     with st.container(horizontal=True):
-        if st.button(words("sessions.stop_yes"), type="primary", key="stop_yes"):
+        if st.button(words("sessions.stop_yes"), key="stop_yes"):
             try:
                 shell.api().post(f"/transactions/{part(session.transaction_id)}/stop")
             except ApiProblem as problem:

@@ -9,12 +9,14 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import view
+from dashboard import quotas, view
 from dashboard.archive_files import Archive, archive_in
 from dashboard.bars import show_bars
 from dashboard.control_api import ControlApi, connect
 from dashboard.latest_files import LatestFiles
+from dashboard.latest_result import LatestResult
 from dashboard.login.visitor import Visitor, current
+from dashboard.quotas import UserLine
 from dashboard.records import Site
 from dashboard.site_files import SiteFiles, folder_of_site
 from dashboard.texts import LANGUAGES, Words, language_for, words_of
@@ -23,15 +25,20 @@ from dashboard.wording import escaped
 
 LIVE_INTERVAL_S: Final = 5
 USERS_INTERVAL_S: Final = 10
+_LINES: Final = LatestResult(quotas.lines_of)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at the site. Times are UTC; `zone` is the site's, or UTC where that is not known."""
+    """One look at the site. Times are UTC; `zone` is the site's, or UTC where that is not known.
+
+    `now` is the site's, which in a demo is ahead of `real_now`: sessions have its times, and files have this machine's.
+    """
 
     site: Site
     state: ServerState
     now: datetime
+    real_now: datetime
     zone: tzinfo
     words: Words
     visitor: Visitor
@@ -40,6 +47,11 @@ class Look:
     def local_now(self) -> datetime:
         """Now by the site's clock."""
         return self.now.astimezone(self.zone)
+
+    @property
+    def user_lines(self) -> list[UserLine]:
+        """The cards with their quotas; made once for all viewers, so nobody may change the list."""
+        return _LINES(self.site.users, self.site.usage, self.local_now.date())
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -61,9 +73,10 @@ def archive() -> Archive:
 
 def look() -> Look:
     """Read what changed in the files and give the site as it is now."""
-    site, now = files_of(folder_of_site()).read(), datetime.now(UTC)
+    site, real_now = files_of(folder_of_site()).read(), datetime.now(UTC)
     zone, _ = view.site_zone(site.server)
-    return Look(site, view.server_state(site.server, now), now, zone, words(), current())
+    now = view.site_now(site.server, real_now)
+    return Look(site, view.server_state(site.server, real_now), now, real_now, zone, words(), current())
 
 
 def words() -> Words:
@@ -100,9 +113,9 @@ def _show_heading(title: str) -> None:
     figures_of = seen.site.written_at
     if seen.site.server and seen.state is ServerState.STOPPED:
         figures_of = seen.site.server.time
-    age = (
-        seen.words("top.updated", age=seen.words.age(figures_of, seen.now)) if figures_of else seen.words("top.no_data")
-    )
+    age = seen.words("top.no_data")
+    if figures_of:
+        age = seen.words("top.updated", age=seen.words.age(figures_of, seen.real_now))
     _, is_site_zone = view.site_zone(seen.site.server)
     name = escaped(seen.site.server.site_name) if seen.site.server else ""
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
@@ -122,4 +135,4 @@ def _show_menu() -> None:
 
 def _show_bars() -> None:
     seen = look()
-    show_bars(seen.site, seen.state, seen.now, seen.zone, seen.words)
+    show_bars(seen.site, seen.state, seen.real_now, seen.zone, seen.words)

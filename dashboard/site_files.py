@@ -48,15 +48,6 @@ SERVER_FILES = (
     "meter_data_log.json",
     "server_status.json",
 )
-MISSING_MEANS = {
-    "charger_status.json": "no charge points are shown",
-    "active_transactions.json": "no running sessions are shown",
-    "energy_usage.json": "no energy of this month is shown",
-    "meter_data_log.json": "power is known only where the charge point's own file says it",
-    USERS_FILE: "no names and quotas are shown",
-    "server_status.json": "whether the server runs, the site's time zone and alerts are not known",
-    "users_report.json": "problems of users1.csv are the dashboard's own findings",
-}
 
 
 def folder_of_site() -> Path:
@@ -95,14 +86,9 @@ class SiteFiles:
 def _notes(loaded: Mapping[str, Loaded[object]]) -> Iterator[FileNote]:
     for name, file in loaded.items():
         if file.is_missing and file.value is None:
-            yield FileNote(name, f"{file.problem}: {MISSING_MEANS[name]}", is_broken=False)
+            yield FileNote(name, file.problem, is_broken=False)
         elif file.problem:
-            kept = f"; shown as of {_stamp(file.written_at)}" if file.value is not None else ""
-            yield FileNote(name, f"{file.problem}{kept}", is_broken=True)
-
-
-def _stamp(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "before"
+            yield FileNote(name, file.problem, is_broken=True, kept=file.written_at)
 
 
 def parse_charge_points(content: bytes) -> tuple[ChargePoint, ...]:
@@ -198,6 +184,7 @@ def parse_server_status(content: bytes) -> ServerStatus:
     forwarder = object_at(document, "forwarder")
     return ServerStatus(
         time=moment_at(document, "time"),
+        site_time=moment_at(document, "site_time"),
         version=text_at(document, "version"),
         site_name=text_at(document, "site_name"),
         timezone=text_at(document, "timezone"),

@@ -34,7 +34,7 @@ def _make(id_tag: str) -> None:
             "quota_kwh": st.number_input(heading("quota_kwh"), 0.0, value=None, step=10.0, key="new_quota"),
             "unlimited": st.checkbox(heading("unlimited"), key="new_unlimited"),
         }
-        is_wanted = st.form_submit_button(words("manage_users.make_title"), type="primary", key="new_user_make")
+        is_wanted = st.form_submit_button(words("manage_users.make_title"), key="new_user_make")
     if is_wanted:
         _add(normal(row), words)
 
@@ -74,7 +74,7 @@ def top_up(users: Users) -> None:
             words("manage_users.topup_reason"), max_chars=200, placeholder=words("manage_users.topup_reason_hint"),
             key="topup_reason",
         )  # fmt: skip
-        is_wanted = st.form_submit_button(words("manage_users.topup_button"), type="primary", key="topup_book")
+        is_wanted = st.form_submit_button(words("manage_users.topup_button"), key="topup_book")
     if is_wanted and not (tag and kwh and (reason or "").strip()):
         st.error(words("manage_users.topup_needs"))
     elif is_wanted:

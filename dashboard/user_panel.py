@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 import streamlit as st
 
-from dashboard import finished_sessions, quotas, shell, view
+from dashboard import finished_sessions, shell, view
 from dashboard.quotas import UserLine
 from dashboard.records import Wh
 from dashboard.shell import Look
@@ -18,7 +18,7 @@ CHART_HEIGHT = 180
 def show_panel(id_tag: str) -> None:
     """Open the panel of a card's account; nothing if the card has gone from the list meanwhile."""
     seen = shell.look()
-    lines = quotas.user_lines(seen.site, seen.local_now.date())
+    lines = seen.user_lines
     line = next((each for each in lines if each.id_tag == id_tag), None)
     if line is not None:
         title = plain(line.person) or plain(line.id_tag)

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from dashboard.records import Alert, PowerReading, Problem, ServerStatus, Session, Site, Wh
+from dashboard.records import Alert, FileNote, PowerReading, Problem, ServerStatus, Session, Site, Wh
 from dashboard.texts import Words
 from dashboard.wording import escaped, plain
 
@@ -30,6 +30,13 @@ def server_state(server: ServerStatus | None, now: datetime) -> ServerState:
     if server is None or server.time is None:
         return ServerState.UNKNOWN
     return ServerState.RUNNING if now - server.time <= STATUS_TOO_OLD else ServerState.STOPPED
+
+
+def site_now(server: ServerStatus | None, now: datetime) -> datetime:
+    """Give the time by the site's clock, which in a demo runs faster; `now` is this machine's."""
+    if server is None or not server.is_demo or server.time is None or server.site_time is None:
+        return now
+    return now + (server.site_time - server.time)
 
 
 def site_zone(server: ServerStatus | None) -> tuple[tzinfo, bool]:
@@ -67,6 +74,17 @@ def problem_line(problem: Problem, words: Words) -> str:
     place = [words("bars.line", number=problem.line)] if problem.line is not None else []
     place += [escaped(problem.column)] if problem.column else []
     return ": ".join(filter(None, (", ".join(place), escaped(problem.text))))
+
+
+def absent_line(note: FileNote, words: Words) -> str:
+    """Give, as Markdown, a file that is not there and what is therefore not shown."""
+    return words("bars.not_there", file=escaped(note.name), means=words(f"bars.without.{note.name.partition('.')[0]}"))
+
+
+def broken_line(note: FileNote, now: datetime, zone: tzinfo, words: Words) -> str:
+    """Give, as Markdown, a file that cannot be read, why, and of when the version is that is shown instead."""
+    kept = words("bars.kept", time=words.clock(note.kept, now, zone)) if note.kept else ""
+    return "; ".join(filter(None, (f"{escaped(note.name)} {escaped(note.text)}", kept)))
 
 
 def open_alerts(server: ServerStatus | None, state: ServerState) -> tuple[Alert, ...]:

@@ -9,7 +9,6 @@ from dashboard.cards import Card, Choice, attention_line, card_markdown, cards, 
 from dashboard.shell import Look
 from dashboard.site_tables import charge_point_table
 from dashboard.texts import DASH
-from dashboard.wording import escaped
 
 MOST_CARDS = 24
 MOST_ROWS = 20
@@ -23,19 +22,19 @@ def show() -> None:
     if view.is_first_start(seen.site):
         show_first_steps(seen)
     else:
-        users = quotas.user_lines(seen.site, seen.local_now.date())
+        users = seen.user_lines
         found = cards(seen.site, seen.state, seen.words, seen.now, users)
         show_tiles(seen, found, users)
         show_charge_points(seen, found)
-    absent = [f"{note.name} {note.text}" for note in seen.site.notes if not note.is_broken]
+    absent = [view.absent_line(note, seen.words) for note in seen.site.notes if not note.is_broken]
     if absent:
-        st.caption("  \n".join([seen.words("bars.absent"), *map(escaped, absent)]))
+        st.caption("  \n".join([seen.words("bars.absent"), *absent]))
 
 
 def show_first_steps(seen: Look) -> None:
     st.subheader(seen.words("overview.first_title"), anchor=False)
     st.markdown(seen.words("overview.first_address"))
-    st.code(view.charger_url(seen.site.server), language=None)
+    st.code(view.charger_url(seen.site.server), language=None, wrap_lines=True)
     st.caption(seen.words("overview.first_hint"))
 
 

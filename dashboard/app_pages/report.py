@@ -195,7 +195,7 @@ def show_downloads(report: MonthReport, seen: Look) -> None:
 
     st.download_button(
         words("report.download.excel"), workbook, file_name(site_name, month, "xlsx"), XLSX_MIME, key="report_excel",
-        type="primary", on_click="ignore", icon=":material/table_view:", help=words("report.download.excel_help"),
+        on_click="ignore", icon=":material/table_view:", help=words("report.download.excel_help"),
     )  # fmt: skip
     with st.popover(words("report.download.csv"), icon=":material/download:", key="report_tables"):
         sheet = st.selectbox(

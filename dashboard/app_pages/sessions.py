@@ -86,7 +86,9 @@ def show_finished() -> None:
             placeholder=words("sessions.reasons_hint"),
         )  # fmt: skip
         days = pick_days(seen, month)
-    if loaded.problem:
+    if loaded.is_missing and loaded.value is None:
+        st.caption(words("sessions.none_in_month"))
+    elif loaded.problem:
         st.caption(words("sessions.no_month", problem=escaped(loaded.problem)))
     found = finished_sessions.found(
         sessions, query=query or "", charge_points=charge_points, reasons=reasons, days=days, zone=seen.zone
@@ -146,7 +148,7 @@ def show_found(seen: Look, month: date, found: list[FinishedSession]) -> None:
         },
     )
     rows = {each.transaction_id: f"{each.person or each.id_tag} · {each.transaction_id}" for each in found}
-    choose(words("sessions.choose"), rows, words("sessions.why_button"), "why")
+    choose(words("sessions.choose_finished"), rows, words("sessions.why_button"), "why")
     known = [session.energy for session in found if session.energy is not None]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(words.counted("sessions.found", len(found), energy=words.kwh(sum(known))), width="content")

@@ -22,7 +22,7 @@ MOST_ROWS = 20
 def show() -> None:
     seen = shell.look()
     words = seen.words
-    lines = quotas.user_lines(seen.site, seen.local_now.date())
+    lines = seen.user_lines
     if not lines:
         st.caption(words("users.none"))
         return
@@ -43,7 +43,8 @@ def show() -> None:
     month = view.open_month(seen.site.server, seen.local_now)
     days = words("format.days", number=view.days_left(month, seen.local_now.date()))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(words("users.found", found=len(found), all=len(lines), days=days), width="content")
+        shown, known = words.number(len(found), 0), words.number(len(lines), 0)
+        st.caption(words("users.found", found=shown, all=known, days=days), width="content")
         if found:
             offer_csv(seen, f"users-{month:%Y-%m}", "users", lambda: user_export(found, words))
     if found:
@@ -57,7 +58,7 @@ def show_tiles(seen: Look, lines: Sequence[UserLine], charging: int) -> None:
     over, near = quotas.quota_counts(lines)
     accounts = words.counted("users.accounts", len({line.account for line in lines}))
     tiles = [
-        (words("users.cards"), f"{len(lines)}", accounts),
+        (words("users.cards"), words.number(len(lines), 0), accounts),
         (words("users.near"), f"{near}", f"≥ {words.percent(quotas.NEAR_PERCENT)}"),
         (words("users.over"), f"{over}", words("users.over_below")),
         (words("users.charging"), f"{charging}", words.kw(view.power_now(seen.site, seen.now).watts)),

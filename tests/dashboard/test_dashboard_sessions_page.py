@@ -10,6 +10,7 @@ from io import StringIO
 from zoneinfo import ZoneInfo
 
 import pytest
+from archive_folder import ArchiveFolder
 from site_folder import SiteFolder, session
 from streamlit.testing.v1 import AppTest
 
@@ -208,3 +209,17 @@ def test_a_session_of_another_charger_with_a_hostile_name_is_asked_about_as_text
 
     assert r"\*\*x\*\* \<b\>" in app.markdown[0].value.replace("\u2060", "")
     assert not api.asked
+
+
+def test_a_month_with_energy_and_no_finished_session_is_not_called_unreadable(
+    folder: SiteFolder, run_app: Callable[..., AppTest]
+) -> None:
+    """The server writes the file of sessions when the first one ends."""
+    folder.write_five()
+    folder.write_server()
+    ArchiveFolder(folder).write_energy("2026-11", {"CP_01": {"2026-11-20T10:00+03:00": 1.5}}, {})
+
+    app = run_app("sessions", "Türkçe")
+
+    assert words_of("tr")("sessions.none_in_month") in [caption.value for caption in app.caption]
+    assert "not there" not in "".join(caption.value for caption in app.caption)

@@ -1,5 +1,6 @@
 """What the page says of the server, the charge points and the totals."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -227,3 +228,13 @@ def test_a_charger_that_fell_silent_leaves_the_history_of_power() -> None:
     assert history[NOW - timedelta(minutes=9)] == 0
     assert max(history) == NOW
     assert view.power_history((), NOW) == []
+
+
+def test_a_demo_has_a_clock_of_its_own_and_a_site_has_not() -> None:
+    """Its sessions begin in what is the future here; a real site's two times may differ by a second of rounding."""
+    written = NOW - timedelta(seconds=4)
+    ahead = ServerStatus(time=written, site_time=written + timedelta(hours=5), is_demo=True)
+
+    assert view.site_now(ahead, NOW) == NOW + timedelta(hours=5)
+    assert view.site_now(replace(ahead, is_demo=False), NOW) == NOW
+    assert view.site_now(None, NOW) == NOW
