@@ -1,15 +1,16 @@
 """Alerts as the control API tells them, and what is to be done about each. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import pandas as pd
 
+from dashboard.badges import BadgeColor
 from dashboard.json_values import Json, moment_at, text_at
 from dashboard.texts import Words
 from dashboard.wording import LONGEST_SENTENCE, plain
 
-SEVERITIES: Final = {"critical": "red", "warning": "orange", "info": "blue"}
+SEVERITIES: Final[Mapping[str, BadgeColor]] = {"critical": "red", "warning": "orange", "info": "blue"}
 """With the colour of its badge."""
 
 

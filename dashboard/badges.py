@@ -1,8 +1,11 @@
 """The colours of badges in tables, by the state that they stand for."""
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from dashboard.quotas import QuotaState
+
+BadgeColor: TypeAlias = Literal["red", "orange", "blue", "green", "violet", "gray"]
+"""Those of `st.badge` that are in use."""
 
 QUOTA_COLORS: Final = {
     QuotaState.OVER: "red",

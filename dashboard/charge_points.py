@@ -6,11 +6,17 @@ from typing import Any, Final
 
 import pandas as pd
 
+from dashboard.badges import BadgeColor
 from dashboard.json_values import Json, claim_at, moment_at, number_at, text_at, whole_at
 from dashboard.texts import Words
 from dashboard.wording import LONGEST_SENTENCE, escaped, fold, plain
 
-STATES: Final = {"pending": "orange", "locked": "violet", "connected": "green", "away": "gray"}
+STATES: Final[Mapping[str, BadgeColor]] = {
+    "pending": "orange",
+    "locked": "violet",
+    "connected": "green",
+    "away": "gray",
+}
 """With the colour of its badge."""
 ENERGY_UNITS: Final = ("", "Wh", "kWh")
 ACCESS: Final = ("quota", "free", "closed")

@@ -56,7 +56,7 @@ class ControlApi:
         """Give the JSON of a resource; raises ApiProblem."""
         return self.ask("GET", path, query=query).body
 
-    def post(self, path: str, body: object = None) -> Any:
+    def post(self, path: str, body: Any = None) -> Any:
         """Have something done; raises ApiProblem."""
         return self.ask("POST", path, body=body).body
 
@@ -70,7 +70,7 @@ class ControlApi:
             return problem.members
 
     def ask(
-        self, method: str, path: str, *, body: object = None, query: Mapping[str, object] | None = None, etag: str = "",
+        self, method: str, path: str, *, body: Any = None, query: Mapping[str, object] | None = None, etag: str = "",
         root: str = "/api/v1",
     ) -> Answered:  # fmt: skip
         """Send one request; `path` begins with a slash, its parts made by `part`. Raises ApiProblem."""

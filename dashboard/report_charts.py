@@ -10,7 +10,7 @@ HEIGHT = 230
 
 def day_chart(frame: pd.DataFrame, words: Words) -> alt.Chart:
     """Give energy by day as bars."""
-    return (
+    chart: alt.Chart = (
         alt.Chart(frame, height=HEIGHT)
         .mark_bar()
         .encode(
@@ -22,11 +22,12 @@ def day_chart(frame: pd.DataFrame, words: Words) -> alt.Chart:
             ],
         )
     )
+    return chart
 
 
 def week_chart(frame: pd.DataFrame, words: Words) -> alt.Chart:
     """Give energy by weekday and hour as a heat map."""
-    return (
+    chart: alt.Chart = (
         alt.Chart(frame, height=HEIGHT)
         .mark_rect()
         .encode(
@@ -42,3 +43,4 @@ def week_chart(frame: pd.DataFrame, words: Words) -> alt.Chart:
             ],
         )
     )  # fmt: skip
+    return chart

@@ -93,7 +93,7 @@ def normal(row: Mapping[str, Any]) -> Row:
             case "unlimited" | "blocked":
                 found[column] = False if is_blank else bool(value)
             case "quota_kwh":
-                found[column] = None if is_blank else float(value)
+                found[column] = None if value is None or is_blank else float(value)
             case "expiry_date":
                 found[column] = None if is_blank else value
             case _:

@@ -7,7 +7,7 @@ from dashboard.asking import problem_words
 from dashboard.control_api import ApiProblem, part
 from dashboard.records import Wh
 from dashboard.texts import Words
-from dashboard.user_edits import Kind, Step, normal, problem_line, problems_of, steps_between
+from dashboard.user_edits import Kind, Row, Step, normal, problem_line, problems_of, steps_between
 from dashboard.user_saving import Users
 from dashboard.wording import LONGEST_SENTENCE, escaped, plain
 
@@ -39,7 +39,7 @@ def _make(id_tag: str) -> None:
         _add(normal(row), words)
 
 
-def _add(row: dict[str, object], words: Words) -> None:
+def _add(row: Row, words: Words) -> None:
     problems = list(problems_of([row]))
     if problems:
         st.error("\n".join(f"- {problem_line(problem, words)}" for problem in problems))
@@ -77,7 +77,7 @@ def top_up(users: Users) -> None:
         is_wanted = st.form_submit_button(words("manage_users.topup_button"), key="topup_book")
     if is_wanted and not (tag and kwh and (reason or "").strip()):
         st.error(words("manage_users.topup_needs"))
-    elif is_wanted:
+    elif is_wanted and tag:
         _book(tag, kwh, str(reason), words)
 
 

@@ -1,6 +1,7 @@
 """Manage: users. The table of users1.csv to edit, refused cards, an import, a top-up of a quota."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -72,7 +73,9 @@ def show_editor(users: Users, words: Words) -> None:
         alt=words("manage_users.editor_alt"),
         column_config=editor_columns(words),
     )
-    rows = [user_edits.normal(row) for row in edited.to_dict("records")]
+    rows = [
+        user_edits.normal({str(column): value for column, value in row.items()}) for row in edited.to_dict("records")
+    ]
     rows = [row for row in rows if any(row.values())]
     problems = list(problems_of(rows))
     steps = steps_between(users.rows, rows)
@@ -96,7 +99,7 @@ def table_of(rows: Sequence[Row]) -> pd.DataFrame:
     return table.astype({column: kinds.get(column, "object") for column in COLUMNS})
 
 
-def editor_columns(words: Words) -> dict[str, object]:
+def editor_columns(words: Words) -> dict[str, Any]:
     def heading(column: str) -> str:
         return words(f"manage_users.column.{column}")
 
@@ -125,7 +128,11 @@ def listed(title: str, lines: Sequence[str], words: Words) -> str:
 def save(users: Users, steps: list[Step]) -> None:
     """Have the steps carried out; the table then begins anew with what is in the file."""
     bar = st.progress(0.0)
-    outcome = carry_out(shell.api(), steps, users.etag, lambda done: bar.progress(done / len(steps)) and None)
+
+    def tell(done: int) -> None:
+        bar.progress(done / len(steps))
+
+    outcome = carry_out(shell.api(), steps, users.etag, tell)
     st.session_state["users_outcome"] = (outcome, steps)
     begin_anew()
     st.rerun()

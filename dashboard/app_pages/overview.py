@@ -1,6 +1,7 @@
 """Overview: four tiles, who needs a look, and the charge points as cards or as a table."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -74,7 +75,9 @@ def show_energy(seen: Look) -> None:
     tile(words("overview.today"), words.kwh(days[today]), words("overview.days", number=DAYS), bars, "bar")
 
 
-def tile(label: str, value: str, below: str, history: Sequence[float] = (), kind: str = "line") -> None:
+def tile(
+    label: str, value: str, below: str, history: Sequence[float] = (), kind: Literal["area", "bar"] = "bar"
+) -> None:
     st.metric(
         label, value, below, delta_color="off", delta_arrow="off", border=True, height="stretch",
         chart_data=list(history) if any(history) else None, chart_type=kind,

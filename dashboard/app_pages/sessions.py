@@ -10,6 +10,7 @@ from dashboard.archive_files import FinishedSession
 from dashboard.choosing import asked, choose, note_click, rerun_if_asked
 from dashboard.downloads import offer_csv
 from dashboard.login.visitor import Role
+from dashboard.records import Wh
 from dashboard.session_dialogs import explain, stop
 from dashboard.shell import Look
 from dashboard.site_tables import session_table, sorted_sessions
@@ -150,8 +151,9 @@ def show_found(seen: Look, month: date, found: list[FinishedSession]) -> None:
     rows = {each.transaction_id: f"{each.person or each.id_tag} · {each.transaction_id}" for each in found}
     choose(words("sessions.choose_finished"), rows, words("sessions.why_button"), "why")
     known = [session.energy for session in found if session.energy is not None]
+    energy = Wh(sum(known)) if known else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(words.counted("sessions.found", len(found), energy=words.kwh(sum(known))), width="content")
+        st.caption(words.counted("sessions.found", len(found), energy=words.kwh(energy)), width="content")
         offer_csv(
             seen, f"sessions-{month:%Y-%m}", "sessions",
             lambda: finished_sessions.export_of(found, words, seen.zone),

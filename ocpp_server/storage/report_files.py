@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 
 from ocpp_server.storage.documents import kwh
 from ocpp_server.storage.sessions_csv import harmless

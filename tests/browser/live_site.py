@@ -127,7 +127,9 @@ def running_site(folder: Path) -> Iterator[LiveSite]:
     """Start both processes on a new folder; gives the site once both answer."""
     make_site(folder, USERS)
     write_accounts(folder, PASSWORDS)
-    server = ServerProcess(folder, site_name="Kampüs", charger_networks="127.0.0.0/8").started()
+    server = ServerProcess(
+        folder, site_name="Kampüs", charger_networks="127.0.0.0/8,192.168.0.0/16", trusted_proxies="127.0.0.1/32"
+    ).started()
     try:
         with running_dashboard(folder, server.api_port) as dashboard:
             site = LiveSite(server, dashboard)

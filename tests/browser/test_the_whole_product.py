@@ -1,9 +1,12 @@
 """What staff do, in a real browser against the real server with simulated charge points."""
 
+import json
+
 import pytest
 import requests
 from live_site import LiveSite, Staff, choose, eventually
 from playwright.sync_api import Page, expect
+from websockets.sync.client import ClientConnection, connect
 
 ROW_HEIGHT = 35
 """Of a table on a page, the heading too."""
@@ -81,6 +84,32 @@ def test_a_refused_card_becomes_a_user_who_may_charge(live: LiveSite, staff: Sta
     expect(dialog.get_by_text("may charge now.")).to_be_visible()
     live.run(charge_point.plug_in_and_swipe(id_tag="04A1B2C3"))
     expect(staff.open("/").get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
+
+
+def test_a_charger_that_waits_is_approved_and_then_let_in(live: LiveSite, staff: Staff) -> None:
+    """It comes through a proxy from an address that nobody knows; until then its boots are answered Pending."""
+    headers = {"X-Forwarded-For": "192.168.7.7"}
+    with connect(f"{live.server.url}/WAITING", subprotocols=["ocpp1.6"], additional_headers=headers) as line:
+        assert _boot(line) == "Pending"
+        page = staff.open("/manage_chargers")
+        waiting = page.get_by_test_id("stVerticalBlock").filter(has_text="WAITING")
+        waiting.get_by_role("button", name="Approve…").last.click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("192.168.7.7")
+        dialog.get_by_role("button", name="Approve", exact=True).click()
+
+        expect(page.get_by_text("WAITING is approved.")).to_be_visible()
+        assert _boot(line) == "Accepted"
+
+
+def _boot(line: ClientConnection) -> str:
+    """The status of the answer to a BootNotification; what the server asks meanwhile is left without one."""
+    payload = {"chargePointVendor": "Generic", "chargePointModel": "M"}
+    line.send(json.dumps([2, "boot", "BootNotification", payload]))
+    while True:
+        kind, unique_id, *rest = json.loads(line.recv(timeout=60))
+        if kind == 3 and unique_id == "boot":
+            return str(rest[0]["status"])
 
 
 def test_a_viewer_reaches_neither_manage_nor_its_calls(live: LiveSite, staff: Staff) -> None:
