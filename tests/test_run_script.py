@@ -199,7 +199,7 @@ def test_an_installation_that_failed_is_tried_again(site: Path, machine: FakeMac
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
-        (("test", "-k", "a b"), "-m pytest -n 2 -m not prove -k a b"),
+        (("test", "-k", "a b"), "-m pytest -n 4 -m not prove -k a b"),
         (("prove",), "-m pytest -m prove"),
         (("bench", "--quick"), "-m bench --quick"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from dashboard_site import DashboardSite, running_dashboard, write_accounts
+from dashboard_site import PROXY, DashboardSite, running_dashboard, write_accounts
 from server_process import ServerProcess, make_site, until
 
 from simulator import SimulatedChargePoint
@@ -128,7 +128,7 @@ def running_site(folder: Path) -> Iterator[LiveSite]:
     make_site(folder, USERS)
     write_accounts(folder, PASSWORDS)
     server = ServerProcess(
-        folder, site_name="Kampüs", charger_networks="127.0.0.0/8,192.168.0.0/16", trusted_proxies="127.0.0.1/32"
+        folder, site_name="Kampüs", charger_networks="127.0.0.0/8,192.168.0.0/16", trusted_proxies=f"{PROXY}/32"
     ).started()
     try:
         with running_dashboard(folder, server.api_port) as dashboard:

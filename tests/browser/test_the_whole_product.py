@@ -4,6 +4,7 @@ import json
 
 import pytest
 import requests
+from dashboard_site import PROXY
 from live_site import LiveSite, Staff, choose, eventually
 from playwright.sync_api import Page, expect
 from websockets.sync.client import ClientConnection, connect
@@ -89,7 +90,10 @@ def test_a_refused_card_becomes_a_user_who_may_charge(live: LiveSite, staff: Sta
 def test_a_charger_that_waits_is_approved_and_then_let_in(live: LiveSite, staff: Staff) -> None:
     """It comes through a proxy from an address that nobody knows; until then its boots are answered Pending."""
     headers = {"X-Forwarded-For": "192.168.7.7"}
-    with connect(f"{live.server.url}/WAITING", subprotocols=["ocpp1.6"], additional_headers=headers) as line:
+    address = f"{live.server.url}/WAITING"
+    with connect(
+        address, subprotocols=["ocpp1.6"], additional_headers=headers, source_address=(PROXY, 0), proxy=None
+    ) as line:
         assert _boot(line) == "Pending"
         page = staff.open("/manage_chargers")
         waiting = page.get_by_test_id("stVerticalBlock").filter(has_text="WAITING")
