@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ocpp_server.settings import PREFIX, PROJECT_FOLDER
 
 
+@pytest.mark.prove
 def test_a_quick_run_measures_both_servers_and_finds_the_books_right(tmp_path: Path) -> None:
     """The exit code is 0 only if energy_usage.json holds what was sent, to the Wh, and `verify` agrees."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,18 +83,18 @@ def visit(page: "Page", live: LiveSite, view: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_axe_finds_nothing_wrong_on_any_page(live: LiveSite, staff: Staff) -> None:
-    """Each page light on a desk, and dark on a phone; the figures are there when it looks."""
+    """Each page light on a desk or dark on a phone, in turn; `./run prove` looks at all in both, at three widths."""
     page = staff.open("/")
     expect(page.get_by_text("Jürgen Calm").first).to_be_visible()
     wrong = {}
-    for view in VIEWS[: len(EVERY_PAGE)]:
+    for view, (scheme, size) in zip(VIEWS[: len(EVERY_PAGE)], cycle((("light", DESK), ("dark", PHONE)))):
         visit(page, live, view)
-        for scheme, size in (("light", DESK), ("dark", PHONE)):
-            wrong[view, scheme] = wrong_in(page, scheme, size)
+        wrong[view, scheme] = wrong_in(page, scheme, size)
 
     assert {where: what for where, what in wrong.items() if what} == {}
 
 
+@pytest.mark.prove
 def test_axe_finds_nothing_wrong_with_a_dialog_nor_with_the_menu(live: LiveSite, staff: Staff) -> None:
     """What opens above a page is read as well as the page."""
     page = staff.open("/", color_scheme="dark")

@@ -156,10 +156,10 @@ async def survive(folder: Path, *, kills: int, seed: int, mean_messages: int) ->
 
 
 @pytest.mark.timeout(240)
-async def test_nothing_acknowledged_is_lost_or_doubled_by_25_kills(tmp_path: Path) -> None:
-    """25 kills with messages in flight: 0 Wh lost, 0 Wh doubled, every published file whole at every moment (F1)."""
+async def test_nothing_acknowledged_is_lost_or_doubled_by_a_dozen_kills(tmp_path: Path) -> None:
+    """12 kills with messages in flight: 0 Wh lost, 0 Wh doubled, every published file whole at every moment (F1)."""
     seed = int(os.environ.get("KILL_LOOP_SEED", "20251120"))
-    await survive(tmp_path, kills=25, seed=seed, mean_messages=15)
+    await survive(tmp_path, kills=12, seed=seed, mean_messages=15)
 
 
 @pytest.mark.prove

@@ -60,7 +60,7 @@ async def test_mutated_and_misshapen_frames(hostile_site: SiteFactory) -> None:
     site = await hostile_site()
     attackers = await attackers_of(site, 1)
 
-    await bombard(site, attackers, random.Random(1), 5_000)
+    await bombard(site, attackers, random.Random(1), 3_000)
 
     await site.conclude()
     assert sum(attacker.asked for attacker in attackers) > 0
