@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from chromium import PATIENCE_MS
 from dashboard_site import PROXY, DashboardSite, running_dashboard, write_accounts
 from server_process import ServerProcess, make_site, until
 
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMIUM_ARGUMENTS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-proxy-server"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-PATIENCE_MS = 60_000
-"""Longer than anything here takes on a busy machine: it only keeps a failing test from hanging."""
 PASSWORDS = {"admin": "password of the administrator", "viewer": "password of the viewer"}
 USERS = """id_tag,name,surname,quota_kwh,unlimited
 STOP01,Sibel,Stop,500,FALSE

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from busy_site import busy_site
-from live_site import PATIENCE_MS, LiveSite, Staff, choose
+from chromium import PATIENCE_MS
+from live_site import LiveSite, Staff, choose
 from playwright.sync_api import expect
 from site_pages import EVERY_PAGE
 

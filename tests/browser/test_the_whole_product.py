@@ -87,6 +87,43 @@ def test_a_refused_card_becomes_a_user_who_may_charge(live: LiveSite, staff: Sta
     expect(staff.open("/").get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
 
 
+def test_a_list_is_imported_once_somebody_has_seen_what_it_changes(live: LiveSite, staff: Staff) -> None:
+    """With semicolons and decimal commas, as a spreadsheet writes it; a bad row is named and left out."""
+    before = (live.folder / "users1.csv").read_text()
+    page = staff.open("/manage_users")
+    page.get_by_role("tab", name="Import").click()
+    content = b"id_tag;name;quota_kwh\r\nIMPORT1;Ida;12,5\r\nRFID003;Ulla;7\r\nBAD1;;much\r\n"
+    page.locator("input[type=file]").set_input_files({"name": "new.csv", "mimeType": "text/csv", "buffer": content})
+    panel = page.get_by_role("tabpanel")
+
+    expect(panel.get_by_text("IMPORT1 is added: Name Ida, Quota kWh 12.5")).to_be_visible()
+    expect(panel.get_by_text("RFID003 is changed: Name Ursula → Ulla")).to_be_visible()
+    expect(panel.get_by_text('line 4, quota_kwh: "much" is not a number')).to_be_visible()
+    assert (live.folder / "users1.csv").read_text() == before
+    panel.get_by_role("button", name="Carry out").click()
+
+    expect(page.get_by_text("2 changes are in force.")).to_be_visible()
+    rows = (live.folder / "users1.csv").read_text()
+    assert "IMPORT1,Ida,,12.5," in rows
+    assert "RFID003,Ulla,Unlimited,,TRUE" in rows
+    assert "BAD1" not in rows
+
+
+def test_a_top_up_beyond_what_was_used_is_refused_in_words(live: LiveSite, staff: Staff) -> None:
+    """Usage is never below zero; the books stay as they were."""
+    page = staff.open("/manage_users")
+    page.get_by_role("tab", name="Top up").click()
+    panel = page.get_by_role("tabpanel")
+    panel.get_by_role("combobox", name="Who").fill("RFID003")
+    page.get_by_role("option", name="RFID003").click()
+    panel.get_by_role("spinbutton", name="kWh").fill("20")
+    panel.get_by_label("Reason").fill("guest lecture")
+    panel.get_by_role("button", name="Book").click()
+
+    expect(panel.get_by_text("Only what was used this month can be given back")).to_be_visible()
+    assert "RFID003" not in live.file("energy_usage.json")
+
+
 def test_a_charger_that_waits_is_approved_and_then_let_in(live: LiveSite, staff: Staff) -> None:
     """It comes through a proxy from an address that nobody knows; until then its boots are answered Pending."""
     headers = {"X-Forwarded-For": "192.168.7.7"}

@@ -1,6 +1,5 @@
 """The real page in a real browser: it shows what is in the files, follows them, and asks nobody else for anything."""
 
-import importlib.util
 import socket
 import subprocess
 import sys
@@ -12,30 +11,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from chromium import CHROMIUM, CHROMIUM_ARGUMENTS, PATIENCE_MS, needs_chromium
 from site_folder import SiteFolder, charge_point, reading, session
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PROJECT = Path(__file__).resolve().parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-CHROMIUM_ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--no-proxy-server",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 20_000
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs a browser: {CHROMIUM} is not there"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="needs the Python package playwright"),
-]
+pytestmark = needs_chromium
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The login in a real browser: keyboard, reload, throttling, log out; nothing is blocked by our own headers."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,17 +7,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from canaries import CANARY_SECRET
+from chromium import CHROMIUM, CHROMIUM_ARGUMENTS, PATIENCE_MS, needs_chromium
 from dashboard_site import DashboardSite, running_dashboard, write_accounts
 from site_folder import SiteFolder
-from test_dashboard_in_browser import CHROMIUM, CHROMIUM_ARGUMENTS, PATIENCE_MS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs a browser: {CHROMIUM} is not there"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="needs the Python package playwright"),
-]
+pytestmark = needs_chromium
 
 
 @pytest.fixture

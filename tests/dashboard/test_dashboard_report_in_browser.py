@@ -1,7 +1,6 @@
 """The files of the monthly report as a browser gets them, through the real front door."""
 
 import csv
-import importlib.util
 import io
 import re
 from collections.abc import Iterator
@@ -13,17 +12,14 @@ from urllib.parse import urlsplit
 import openpyxl
 import pytest
 from archive_folder import ZONE, ArchiveFolder, session_row
+from chromium import CHROMIUM, CHROMIUM_ARGUMENTS, PATIENCE_MS, needs_chromium
 from dashboard_site import DashboardSite, running_dashboard, write_accounts
 from site_folder import SiteFolder
-from test_dashboard_in_browser import CHROMIUM, CHROMIUM_ARGUMENTS, PATIENCE_MS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs a browser: {CHROMIUM} is not there"),
-    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="needs the Python package playwright"),
-]
+pytestmark = needs_chromium
 NAME = '=HYPERLINK("http://evil.example/")<img src=x onerror=alert(1)>'
 
 
