@@ -8,8 +8,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
+
+from server_process import until
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Not the one in PATH: that changes to the user rabbitmq and its folders."""
@@ -43,12 +44,9 @@ class RabbitNode:
             self._process = subprocess.Popen(
                 [SERVER], env=self._environment, stdout=output, stderr=output, start_new_session=True
             )
-        deadline = time.monotonic() + LIMIT_S
-        while not self._is_listening():
-            told = (self._folder / "output").read_text(errors="replace")[-2000:]
-            assert self._process.poll() is None, f"RabbitMQ ended at its start:\n{told}"
-            assert time.monotonic() < deadline, f"RabbitMQ did not start within {LIMIT_S:.0f} s:\n{told}"
-            time.sleep(0.05)
+        process = self._process
+        until(lambda: self._is_listening() or process.poll() is not None, "RabbitMQ takes connections", LIMIT_S)
+        assert process.poll() is None, (self._folder / "output").read_text(errors="replace")[-2000:]
 
     def kill(self) -> None:
         """As a power cut would: nothing is written any more."""

@@ -12,8 +12,9 @@ from outgoing import EAGER, T0, Outgoing
 from ocpp_server.delivery.destination import Accepted, Failed, Unauthorized
 from ocpp_server.delivery.outbox import Item
 from ocpp_server.delivery.pace import DeliveryOptions
+from ocpp_server.env_file import SettingsError
 from ocpp_server.forwarder import Forwarder, batch_key
-from ocpp_server.settings import SettingsError, load_settings
+from ocpp_server.settings import load_settings
 
 ITEMS = [Item(number, "A", f"key-{number}", {"ID": f"key-{number}", "userName": "Jöhn \ud83d"}) for number in (1, 2)]
 

@@ -4,8 +4,9 @@ import asyncio
 import gc
 import json
 import logging
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractQueue
 from canaries import CANARY_SECRET, trace_in
+from ocpp_caller import OcppCaller
 from rabbitmq_node import SERVER, RabbitNode
+from server_process import ServerProcess, make_site
+from server_process import until as until_in_process
 from told_events import ledger_with, mixed, quota, session, status
 
 from ocpp_server.clock import Clock
@@ -86,6 +90,40 @@ async def test_receivers_choose_by_the_routing_key(node: RabbitNode) -> None:
     first = found[0]
     assert first.message_id == json.loads(first.body)["id"]
     assert (first.delivery_mode, first.content_type) == (aio_pika.DeliveryMode.PERSISTENT, "application/json")
+
+
+async def test_a_running_server_tells_of_a_session_and_its_readings(node: RabbitNode, tmp_path: Path) -> None:
+    """The whole way, from the setting to a receiver's queue; what the file says is what the message says."""
+    data_dir = make_site(tmp_path / "data")
+
+    def has_begun() -> bool:
+        with closing(sqlite3.connect(f"file:{data_dir / 'ledger.db'}?mode=ro", uri=True)) as ledger:
+            return ledger.execute("SELECT count(DISTINCT destination) FROM deliveries").fetchone() == (2,)
+
+    def charge(server: ServerProcess) -> int:
+        until_in_process(has_begun, "both outboxes have their positions")
+        with OcppCaller(server.url, "CP1") as charge_point:
+            charge_point.boot()
+            number = charge_point.start("RFID001", 1_000_000)
+            charge_point.meter(number, 1_000_500)
+            charge_point.stop(number, 1_001_000)
+        return number
+
+    async with queue_of(node, "whole", "session.started", "session.stopped", "reading.#") as queue:
+        with ServerProcess(data_dir, rabbitmq_url=node.url, rabbitmq_exchange="whole") as server:
+            number = await asyncio.to_thread(charge, server)
+            told: dict[str | None, Any] = {}
+            async with asyncio.timeout(LIMIT_S), queue.iterator(no_ack=True) as messages:
+                async for message in messages:
+                    told[message.routing_key] = json.loads(message.body)
+                    if told.keys() == {"session.started", "session.stopped", "reading.CP1"}:
+                        break
+            assert await asyncio.to_thread(server.stop) == 0  # which writes all files
+    log = json.loads((data_dir / "meter_data_log.json").read_bytes())
+
+    assert told["session.started"]["data"]["transaction_id"] == number
+    assert told["session.stopped"]["data"]["energy_kwh"] == 1.0
+    assert told["reading.CP1"] in log
 
 
 async def test_the_exchange_is_made_where_there_is_none(node: RabbitNode) -> None:
