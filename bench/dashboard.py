@@ -22,7 +22,8 @@ from bench.dashboard_site import LargeSite
 from bench.dashboard_viewer import Seen, Viewer
 from dashboard.login.accounts import Accounts
 from ocpp_server import dashboard_process
-from ocpp_server.settings import PREFIX, PROJECT_FOLDER, Settings
+from ocpp_server.env_file import PREFIX
+from ocpp_server.settings import PROJECT_FOLDER, Settings
 
 CHROMIUM = Path("/usr/bin/chromium")
 _ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")

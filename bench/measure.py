@@ -15,7 +15,8 @@ from pathlib import Path
 from bench import processes
 from bench.load import Plan, Result
 from bench.processes import BenchError
-from ocpp_server.settings import PREFIX, PROJECT_FOLDER, Settings
+from ocpp_server.env_file import PREFIX
+from ocpp_server.settings import PROJECT_FOLDER, Settings
 
 EVQUOTA, BARE, BARE_UVLOOP = "evquota", "bare ocpp + websockets", "bare, on uvloop"
 _SESSION_H = 20

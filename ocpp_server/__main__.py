@@ -9,7 +9,8 @@ import sys
 
 from ocpp_server import command_line
 from ocpp_server.command_line import Subcommand
-from ocpp_server.settings import ENV_FILE, Settings, SettingsError, load_settings
+from ocpp_server.env_file import SettingsError
+from ocpp_server.settings import ENV_FILE, Settings, load_settings
 
 
 def serve(settings: Settings, _arguments: argparse.Namespace) -> int:

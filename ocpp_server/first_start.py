@@ -51,7 +51,8 @@ def advice(settings: Settings) -> str:
     """What to do next: let a charger in; at the first start also where the secret of the control API will be."""
     lines: list[str] = []
     if settings.charger_admission is not UnknownChargePoints.OPEN:
-        lines.append(f"A new charger is let in once you approve it: {command('chargers', 'approve', 'CHARGER_ID')}")
+        approve = command("chargers", "approve", "CHARGER_ID")
+        lines.append(f"A new charger is let in once you approve it, on the dashboard or by: {approve}")
     token = settings.data_dir / TOKEN_FILE
     if not token.exists():
         lines.append(f"Secret of the control API, made at this first start, for this user alone: {token}")

@@ -4,31 +4,26 @@ They come from the environment and then from `.env` in the project's folder. Wha
 the start (`SettingsError`); nothing falls back to a default silently.
 """
 
-import difflib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ocpp_server.core.site import UnknownChargePoints
+from ocpp_server.env_file import PREFIX, SettingsError, problems_of
 from ocpp_server.web_address import amqp_problem, is_header_value, url_problem
 from ocpp_server.webhook_settings import WebhookSettings, secret_in, webhook_of
 from ocpp_server.webhook_settings import problems_of as webhook_problems_of
 
 PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
 ENV_FILE: Final = PROJECT_FOLDER / ".env"
-PREFIX: Final = "EVQUOTA_"
-NAMES_OF_TOOLS: Final = frozenset({"EVQUOTA_VENV", "EVQUOTA_NO_SKIPS"})
-"""Read by `./run` and by the tests, only from the environment; they are no settings of the server."""
-
 WEBHOOK_FIELDS: Final = {
     number: (f"{webhook}_url", f"{webhook}_secret", f"{webhook}_secret_file", f"{webhook}_events")
     for number, webhook in enumerate(("webhook", "webhook_2", "webhook_3"), start=1)
@@ -42,10 +37,6 @@ SECRETS: Final = frozenset(
 """Fields that hold a secret, or may: an address can have one in its path. Nobody is shown them."""
 
 LOCAL_NETWORKS: Final = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
-
-
-class SettingsError(Exception):
-    """A name or a value among the settings is wrong. The message has one line per problem."""
 
 
 def _split(value: object) -> object:
@@ -418,8 +409,7 @@ def load_settings(env_file: Path | None) -> Settings:
 
     Raises SettingsError, which names every wrong name and value at once.
     """
-    bindings = list(_bindings(env_file)) if env_file is not None else []
-    problems = [*_unreadable_lines(env_file, bindings), *_unknown_names(env_file, bindings)]
+    problems = problems_of(env_file, {variable_name(field) for field in Settings.model_fields})
     if problems:
         raise SettingsError("\n".join(problems))
     try:
@@ -489,49 +479,6 @@ def _tls_problems(settings: Settings) -> Iterator[str]:
         )
     if settings.min_security_profile == 3 and settings.tls_client_ca is None:
         yield f"{least}=3 lets in only charge points with a certificate: set {client_ca} to who signs them"
-
-
-def _bindings(env_file: Path) -> Iterator[Binding]:
-    try:
-        with env_file.open(encoding="utf-8-sig") as stream:
-            yield from parse_stream(stream)
-    except FileNotFoundError:
-        return
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{env_file} cannot be read ({error}): expected a UTF-8 text file that this user may read"
-        raise SettingsError(message) from error
-
-
-def _unreadable_lines(env_file: Path | None, bindings: Iterable[Binding]) -> Iterator[str]:
-    for binding in bindings:
-        if binding.error or (binding.key is not None and binding.value is None):
-            line = binding.original.line + binding.original.string.count("\n", 0, _leading_blank(binding))
-            text = binding.original.string.strip()
-            yield f'{env_file} line {line}: expected NAME=value, not "{text}"'
-
-
-def _leading_blank(binding: Binding) -> int:
-    """How many characters come before the first sign: python-dotenv counts blank lines to what follows."""
-    text = binding.original.string
-    return len(text) - len(text.lstrip())
-
-
-def _unknown_names(env_file: Path | None, bindings: Iterable[Binding]) -> Iterator[str]:
-    known = {variable_name(field) for field in Settings.model_fields}
-    in_environment = (name for name in os.environ if name.upper().startswith(PREFIX))
-    for name in in_environment:
-        if name.upper() not in known | NAMES_OF_TOOLS:
-            yield f"{name} (in the environment) is not a setting{_nearest(name, known)}"
-    in_file = (binding.key for binding in bindings if binding.key is not None)
-    for name in in_file:
-        if name.upper() not in known:
-            yield f"{name} (in {env_file}) is not a setting{_nearest(name, known)}"
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    wanted = PREFIX + name.upper().removeprefix(PREFIX)
-    nearest = difflib.get_close_matches(wanted, sorted(known), n=1, cutoff=0.0)
-    return f": did you mean {nearest[0]}?" if nearest else ""
 
 
 def _sentence(detail: ErrorDetails, env_file: Path | None) -> str:

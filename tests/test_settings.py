@@ -8,11 +8,11 @@ import pytest
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from ocpp_server.env_file import SettingsError
 from ocpp_server.settings import (
     LOCAL_NETWORKS,
     PROJECT_FOLDER,
     Settings,
-    SettingsError,
     load_settings,
     system_zone_name,
     variable_name,

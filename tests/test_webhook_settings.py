@@ -10,7 +10,8 @@ from canaries import CANARY_SECRET, trace_in
 
 from ocpp_server.control_api.settings_view import setting_document
 from ocpp_server.core.events import EventType
-from ocpp_server.settings import PROJECT_FOLDER, Settings, SettingsError, load_settings
+from ocpp_server.env_file import SettingsError
+from ocpp_server.settings import PROJECT_FOLDER, Settings, load_settings
 from ocpp_server.webhook_settings import key_of, types_of
 
 KEY = bytes(range(32))

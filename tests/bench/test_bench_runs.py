@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ocpp_server.settings import PREFIX, PROJECT_FOLDER
+from ocpp_server.env_file import PREFIX
+from ocpp_server.settings import PROJECT_FOLDER
 
 
 @pytest.mark.prove

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from ocpp_server.settings import PREFIX, PROJECT_FOLDER
+from ocpp_server.env_file import PREFIX
+from ocpp_server.settings import PROJECT_FOLDER
 
 
 @pytest.mark.prove
