@@ -59,7 +59,7 @@ def test_edits_by_hand_are_told_once_and_edits_through_the_server_are_not_told_a
 
     hand = "users1.csv edited by hand"
     assert audit(site) == [
-        (BY_HAND, hand, "RFID001 added: quota_kwh 150; RFID002 added: unlimited yes"),
+        (BY_HAND, "users1.csv read for the first time", "RFID001 added: quota_kwh 150; RFID002 added: unlimited yes"),
         (BY_HAND, hand, "RFID001 changed: quota_kwh 150 to 20; CARD0003 added: quota_kwh 5"),
         (
             BY_HAND.replace("users1", "chargers"),

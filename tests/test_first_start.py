@@ -15,7 +15,7 @@ def test_a_newcomer_is_told_how_to_let_a_charger_in(tmp_path: Path) -> None:
     approve = first_start.command("chargers", "approve", "CHARGER_ID")
 
     assert first_start.advice(settings).splitlines() == [
-        f"A new charger is let in once you approve it: {approve}",
+        f"A new charger is let in once you approve it, on the dashboard or by: {approve}",
         f"Secret of the control API, made at this first start, for this user alone: {tmp_path / 'api_token'}",
     ]
     token = make_token(tmp_path)

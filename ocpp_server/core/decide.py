@@ -203,7 +203,8 @@ def _replace_users(site: Site, command: cmd.ReplaceUsers) -> Decision:
         if quotas.get(user.account) != user.quota:
             draft.resolve(warning_id(user.account))
     if command.figures:
-        draft.note(NoteKind.USER, "users1.csv edited by hand", figures={"by": command.by, **dict(command.figures)})
+        text = "users1.csv edited by hand" if site.users.users else "users1.csv read for the first time"
+        draft.note(NoteKind.USER, text, figures={"by": command.by, **dict(command.figures)})
     return draft.decide(cmd.Done())
 
 

@@ -323,6 +323,14 @@ def test_a_person_has_the_last_word_on_the_open_month() -> None:
     assert (taken_back, confirmed) == ((cmd.Done(), JANUARY), (cmd.Done(), FEBRUARY))
 
 
+def test_the_first_table_is_not_told_as_an_edit() -> None:
+    """At the first start the file is the example, or what an administrator brought along; nobody changed a quota."""
+    site = SiteBuilder()
+    site.do(cmd.ReplaceUsers(at(0), UserTable(), "editor of users1.csv (ada)", (("added", "3"),)))
+
+    assert [note.text for note in site.notes] == ["users1.csv read for the first time"]
+
+
 def test_tables_edited_by_hand_are_noted_with_whose_edit_it_seems() -> None:
     """In the same step that puts them in force; an edit through the server tells itself."""
     site = SiteBuilder([user("RFID001")])

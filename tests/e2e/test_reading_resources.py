@@ -162,7 +162,7 @@ async def test_corrections_and_the_audit_say_who_did_it(here: RunningSite) -> No
         ("Ann", "wrong card"),
     ]
     by_hand = {deed["what"] for deed in audit["audit"][3:]}
-    assert by_hand == {"users1.csv edited by hand"}
+    assert by_hand == {"users1.csv read for the first time"}
     assert audit["audit"][1]["transaction_id"] == number
     assert audit["audit"][2]["figures"] == {"wh": "-500"}
     assert [deed["by"] for deed in (await ask("/audit?charge_point=CP%2F1"))["audit"]] == ["Eve"]
